@@ -115,12 +115,21 @@ def test_what_does_no_harm_needs_no_force(
     assert fleet("offline", *words) == 0
 
 
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        {"annotation": told(online=[], offline=["orders", "admin"])},
+        {"annotation": told("draining")},
+        {"annotation": told("failed")},
+        {"annotation": told(), "deleted": True},
+    ],
+)
 def test_a_pod_that_is_on_its_way_out_does_not_count(
-    api: ApiServer, app: App, capsys: pytest.CaptureFixture[str]
+    api: ApiServer, app: App, capsys: pytest.CaptureFixture[str], leaving: dict[str, Any]
 ) -> None:
-    """The slices may still show a pod that was taken offline a moment ago."""
+    """The slices may still show a pod that was taken offline, drains or was deleted a moment ago."""
     for name in ("b", "c"):
-        api.put("pods", pod(name, annotation=told(online=[], offline=["orders", "admin"])))
+        api.put("pods", pod(name, **leaving))
 
     assert fleet("offline", "a") == 1
     assert "would have no ready pod left" in capsys.readouterr().err

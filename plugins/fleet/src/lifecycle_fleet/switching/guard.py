@@ -9,7 +9,7 @@ from lifecycle_fleet.cluster.failures import FORBIDDEN
 from lifecycle_fleet.cluster.kinds import POD, SLICE
 from lifecycle_fleet.errors import ApiServerError, Unsafe
 from lifecycle_fleet.view.told import one_line
-from lifecycle_fleet.view.traffic import is_offline, stays_in_traffic, without_pods
+from lifecycle_fleet.view.traffic import leaves_traffic, stays_in_traffic, without_pods
 
 
 async def check(
@@ -32,10 +32,8 @@ async def check(
     Raises:
         Unsafe: A Service would have no ready pod, or this cannot be seen.
     """
-    leaving = {
-        str(each["metadata"]["name"]) for each in pods if not stays_in_traffic(each, pattern)
-    }
-    if not leaving:
+    wanted = {str(each["metadata"]["name"]) for each in pods if not stays_in_traffic(each, pattern)}
+    if not wanted:
         return
     try:
         _, slices = await api.list(SLICE, namespace)
@@ -48,8 +46,8 @@ async def check(
             f"the endpointslices and the pods of the namespace {namespace}. If you are sure, pass "
             "--force"
         ) from None
-    offline = {str(each["metadata"]["name"]) for each in others if is_offline(each)} | {*taken}
-    lost = without_pods(slices, leaving, offline)
+    leaving = {str(each["metadata"]["name"]) for each in others if leaves_traffic(each)} | {*taken}
+    lost = without_pods(slices, wanted, leaving)
     if lost:
         service, names = next(iter(lost.items()))
         shown = names[0] if len(names) == 1 else f"all {len(names)} ready pods"

@@ -12,6 +12,8 @@ Object = Mapping[str, Any]
 
 SERVICE: Final = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""
+LEAVING: Final = ("draining", "stopped", "failed")
+"""The states of an app that no client should find any more."""
 
 
 def stays_in_traffic(pod: Object, pattern: str) -> bool:
@@ -26,14 +28,15 @@ def stays_in_traffic(pod: Object, pattern: str) -> bool:
     return told is not None and any(not fnmatchcase(each, pattern) for each in told.online)
 
 
-def is_offline(pod: Object) -> bool:
-    """Tell whether all app services of a pod are offline, whatever the slices show."""
+def leaves_traffic(pod: Object) -> bool:
+    """Tell whether a pod is on its way out of the slices, whatever they still show."""
     told = read(pod["metadata"])
-    return told is not None and told.is_offline
+    leaving = bool(pod["metadata"].get("deletionTimestamp"))
+    return leaving or (told is not None and (told.is_offline or told.state in LEAVING))
 
 
 def without_pods(
-    slices: Iterable[Object], taken: Collection[str], offline: Collection[str]
+    slices: Iterable[Object], taken: Collection[str], leaving: Collection[str]
 ) -> dict[str, list[str]]:
     """
     Return the Services that would have no ready endpoint, each with the pods that it would lose.
@@ -41,7 +44,7 @@ def without_pods(
     Args:
         slices: The EndpointSlices of a namespace.
         taken: The names of the pods to take offline.
-        offline: The names of the pods that are on their way out of the slices.
+        leaving: The names of the pods that are on their way out of the slices.
     """
     lost: dict[str, list[str]] = {}
     left: set[str] = set()
@@ -56,7 +59,7 @@ def without_pods(
             name = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
             if name in taken:
                 lost.setdefault(service, []).append(name)
-            elif name not in offline:
+            elif name not in leaving:
                 left.add(service)
     return {
         service: sorted({*pods}) for service, pods in sorted(lost.items()) if service not in left
