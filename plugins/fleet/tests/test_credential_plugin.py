@@ -118,6 +118,8 @@ def test_what_a_plugin_is_told(api: ApiServer, tmp_path: Path) -> None:
         ("echo hello", {}, "the answer is not an ExecCredential"),
         ("echo '{\"status\": 1}'", {}, "the answer is not an ExecCredential"),
         ("echo '{\"status\": {}}'", {}, "the answer has neither a token nor a certificate"),
+        ("", {"env": [{"key": "ME"}]}, "its args or its env are not lists as kubectl reads them"),
+        ("", {"args": 7}, "its args or its env are not lists as kubectl reads them"),
         ("", {"apiVersion": API + "v9"}, "the apiVersion 'client.authentication.k8s.io/v9' is not"),
         (
             "",

@@ -117,8 +117,11 @@ async def _output(plugin: Mapping[str, Any], information: str) -> bytes:
     if version not in VERSIONS:
         raise _failed(plugin, f"the apiVersion {version!r} is not one of {', '.join(VERSIONS)}")
     environ = {**os.environ, "KUBERNETES_EXEC_INFO": information}
-    environ |= {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
-    words = [str(plugin["command"]), *map(str, plugin.get("args") or ())]
+    try:
+        environ |= {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
+        words = [str(plugin["command"]), *map(str, plugin.get("args") or ())]
+    except (KeyError, TypeError):
+        raise _failed(plugin, "its args or its env are not lists as kubectl reads them") from None
     try:
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -144,7 +147,9 @@ async def _output(plugin: Mapping[str, Any], information: str) -> bytes:
 
 
 def _failed(plugin: Mapping[str, Any], problem: str) -> KubeconfigError:
-    return KubeconfigError(f"the credential plugin {plugin.get('command')}: {one_line(problem)}")
+    return KubeconfigError(
+        f"the credential plugin {one_line(str(plugin.get('command')))}: {one_line(problem)}"
+    )
 
 
 def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
