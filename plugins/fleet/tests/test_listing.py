@@ -2,11 +2,69 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lifecycle_fleet.cluster.api import connected
+from lifecycle_fleet.listing.command import once
+from lifecycle_fleet.listing.watching import Watch
 from lifecycle_fleet.view.listing import Listing
+from lifecycle_fleet.view.pod import PodView
 
+from plugins.fleet.tests.api_server import LATEST, ApiServer
 from plugins.fleet.tests.objects import hook_failed, pod, told
+
+LARGE = "x" * 10_000
+
+
+def large(name: str) -> Any:
+    """Return a pod with much that is not shown."""
+    found = pod(name, annotation=told())
+    found["metadata"]["managedFields"] = [{"manager": LARGE}]
+    return found
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_what_is_not_shown_takes_no_memory(
+    api: ApiServer, kubeconfig: Path, *, watch: bool
+) -> None:
+    """A cluster may have thousands of pods, each with 10 kB or more."""
+    api.put("pods", large("one"))
+    listing = Listing()
+
+    async def run() -> None:
+        async with asyncio.timeout(LATEST), connected(str(kubeconfig), "") as client:
+            if not watch:
+                await once(client, listing, "shop", "")
+                return
+            watching = asyncio.create_task(Watch(client, listing, Silent(), "shop", "").run())
+            await api.until(lambda: api.watches == 3, "all kinds are watched")
+            api.put("pods", large("two"))
+            await api.until(lambda: listing.pod(("shop", "two")), "the change")
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    asyncio.run(run())
+    assert len(listing.pods()) == 1 + watch
+    assert LARGE not in repr(vars(listing))
+
+
+class Silent:
+    """A printer that prints nothing."""
+
+    printed = False
+
+    def all(self, pods: Sequence[PodView]) -> None:
+        """Print nothing."""
+
+    def one(self, pod: PodView) -> None:
+        """Print nothing."""
+
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["put", "gone", "hook", "forgotten"]), st.sampled_from("abc"))

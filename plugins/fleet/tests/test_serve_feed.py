@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle_fleet.serve import feed as feeds
-from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.feed import Feed
 from lifecycle_fleet.serve.fleet import Fleet
+from lifecycle_fleet.view import pruned
 
 from plugins.fleet.tests import pods
 from plugins.fleet.tests.pods import NOW

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.fleet import Fleet
+from lifecycle_fleet.view import pruned
 
 from plugins.fleet.tests import pods
 from plugins.fleet.tests.pods import NOW, ended, told

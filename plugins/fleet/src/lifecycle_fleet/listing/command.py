@@ -12,6 +12,7 @@ from lifecycle_fleet.listing.missing import HOOK_FAILED, say_missing
 from lifecycle_fleet.listing.printing import Printer, printer_of
 from lifecycle_fleet.listing.watching import Watch
 from lifecycle_fleet.options import namespace_of
+from lifecycle_fleet.view import pruned
 from lifecycle_fleet.view.listing import Listing
 
 
@@ -24,18 +25,19 @@ async def run(options: argparse.Namespace) -> int:
         if options.watch:
             await Watch(api, listing, printer, namespace, options.selector).run()
         else:
-            await _once(api, listing, namespace, options.selector)
+            await once(api, listing, namespace, options.selector)
             printer.all(listing.pods())
             _nothing(printer, options, namespace)
     return 0
 
 
-async def _once(api: Api, listing: Listing, namespace: str, labels: str) -> None:
-    _, pods = await api.list(POD, namespace, labels=labels)
+async def once(api: Api, listing: Listing, namespace: str, labels: str) -> None:
+    """Read all that a list shows."""
+    _, pods = await api.list(POD, namespace, labels=labels, keep=pruned.pod)
     for each in pods:
         listing.put_pod(each)
     try:
-        for each in (await api.list(SLICE, namespace))[1]:
+        for each in (await api.list(SLICE, namespace, keep=pruned.piece))[1]:
             if listing.endpoints is not None:
                 listing.endpoints.put(each)
     except ApiServerError as error:

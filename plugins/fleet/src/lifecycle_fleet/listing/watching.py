@@ -19,6 +19,7 @@ from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.errors import ApiServerError
 from lifecycle_fleet.listing.missing import HOOK_FAILED, say_missing
 from lifecycle_fleet.listing.printing import Printer
+from lifecycle_fleet.view import pruned
 from lifecycle_fleet.view.listing import Key, Listing, key_of
 from lifecycle_fleet.view.pod import GONE, PodView
 
@@ -56,8 +57,8 @@ class Watch:
     async def run(self) -> None:
         """Print all pods, and then each change, forever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(POD, self._pod, labels=self._labels))
-            group.create_task(self._follow(SLICE, self._slice))
+            group.create_task(self._follow(POD, self._pod, pruned.pod, labels=self._labels))
+            group.create_task(self._follow(SLICE, self._slice, pruned.piece))
             group.create_task(self._follow(EVENT, self._event, fields=HOOK_FAILED))
             for each in self._ready.values():
                 await each.wait()
@@ -89,6 +90,7 @@ class Watch:
         self,
         kind: Kind,
         take: Callable[[Object | None, Object | None], set[Key]],
+        keep: Callable[[Object], Object] = lambda found: found,
         *,
         labels: str = "",
         fields: str = "",
@@ -103,6 +105,7 @@ class Watch:
             self._namespace,
             labels=labels,
             fields=fields,
+            keep=keep,
             on_change=on_change,
             on_problem=lambda problem: self._say(kind, problem),
         )

@@ -25,9 +25,9 @@ from lifecycle_fleet.cluster.follow import Followed, pause
 from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.errors import ApiServerError
 from lifecycle_fleet.listing.missing import HOOK_FAILED
-from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.fleet import Fleet
 from lifecycle_fleet.serve.shapes import SHAPES
+from lifecycle_fleet.view import pruned
 
 AGAIN: Final = ("unreachable", "slow", "connection lost", "throttled", "broken", EXPIRED)
 """The failures after which it is right to ask again at the start. Waiting does not fix the others."""

@@ -1,4 +1,4 @@
-"""The parts of objects that the server keeps: what the view needs, and nothing else."""
+"""The parts of objects that are kept: what the view needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
-from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.shapes import SHAPES
+from lifecycle_fleet.view import pruned
 from lifecycle_fleet.view.endpoints import Endpoints
 from lifecycle_fleet.view.pod import view
 from lifecycle_fleet.view.told import MOST

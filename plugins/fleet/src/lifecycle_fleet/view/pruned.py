@@ -1,5 +1,5 @@
 """
-The parts of objects that the server keeps in memory. Pure.
+The parts of objects that a list and the server keep in memory. Pure.
 
 A pod of the API server has 10 kB of JSON or more, of which `view` needs a twentieth. The rest is
 thrown away at once.
