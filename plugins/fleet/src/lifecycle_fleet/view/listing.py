@@ -53,7 +53,7 @@ class Listing:
         return {(str(about.get("namespace", "")), str(about.get("name", "")))}
 
     def remove_event(self, event: Object) -> None:
-        """Forget an Event about a pod that is gone. What it says about a pod that is here stays."""
+        """Forget an Event, if its pod is gone. A failed hook of a pod that is here stays known."""
         about = event.get("involvedObject") or {}
         pod = self._pods.get((str(about.get("namespace", "")), str(about.get("name", ""))))
         there = pod is not None and pod["metadata"].get("uid") == about.get("uid")

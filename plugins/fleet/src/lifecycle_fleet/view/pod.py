@@ -93,7 +93,7 @@ class PodView(NamedTuple):
 
     @property
     def current(self) -> Told | None:
-        """What the pod tells. None if this is not so any more, because its container does not run."""
+        """The content of its annotation. None if this is old, because its container does not run."""
         return self.told if self.told is not None and self.told.state == self.state else None
 
     @property

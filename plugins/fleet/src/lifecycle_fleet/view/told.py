@@ -58,7 +58,7 @@ class Told(NamedTuple):
 
     @property
     def is_offline(self) -> bool:
-        """Whether every app service is offline, as somebody wants it."""
+        """Whether every app service was taken offline."""
         return bool(self.offline) and not self.online
 
 
