@@ -30,7 +30,9 @@ MOST: Final = 500
 """Streams at a time."""
 EVENTS: Final = "text/event-stream"
 FULL: Final = refused(503, "Too many readers. Try again", (b"retry-after", b"5"))
-UNNAMED: Final = refused(406, "This path is a live stream. Send the header Accept: text/event-stream")
+UNNAMED: Final = refused(
+    406, "This path is a live stream. Send the header Accept: text/event-stream"
+)
 CHECK: Final = 30.0
 """Seconds after which the right of a reader is checked again."""
 
