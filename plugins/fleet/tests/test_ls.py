@@ -83,7 +83,10 @@ def test_a_line_a_pod_in_order(shop: ApiServer, capsys: pytest.CaptureFixture[st
     ("thing", "cells"),
     [
         (pod(annotation=told(ago=188400)), {"STATE": "ready", "SINCE": "2d4h", "LAST-DRAIN": "-"}),
-        (pod(annotation=told(online=[], offline=["a", "b"])), {"ONLINE": "0/2"}),
+        (
+            pod(annotation=told(online=[], offline=["a", "b"])),
+            {"STATE": "ready, offline", "ONLINE": "0/2"},
+        ),
         (pod(annotation=told(online=[], offline=[])), {"ONLINE": "-"}),
         (pod(annotation=told(), ready=False), {"READY": "no"}),
         (pod(annotation=told(), restarts=4, last=ended(0)), {"LAST-DRAIN": "clean"}),

@@ -198,6 +198,8 @@ def test_pods_that_do_not_run_are_left_out(
         (["offline", "a", "--timeout", "-1"], "'-1' is not a number of seconds, above 0"),
         (["offline", "a", "b"], "unrecognized arguments: b"),
         (["online", "a", "--wait"], "unrecognized arguments: --wait"),
+        (["offline", "a", "--timeout", "5"], "--timeout needs --wait"),
+        (["maintain"], "the following arguments are required: POD\n"),
         (["oflfine", "a"], "invalid choice: 'oflfine' (choose from"),
         ([], "the following arguments are required: COMMAND"),
         (["ls", "-o", "xml"], "invalid choice: 'xml' (choose from 'wide', 'json', 'yaml')"),

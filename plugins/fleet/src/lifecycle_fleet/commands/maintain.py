@@ -26,6 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "command",
         nargs="*",
+        default=[],  # without it, argparse says that the command is required
         metavar="COMMAND",
         help="a command to run on this machine, after --. The pod comes back when it has ended",
     )

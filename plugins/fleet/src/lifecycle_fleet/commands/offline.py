@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from lifecycle_fleet.errors import Misused
 from lifecycle_fleet.options import add_cluster, add_container, seconds
 
 DEFAULT_TIMEOUT: Final = 60.0
@@ -42,15 +43,17 @@ def add_waiting(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="wait in each pod until no client is being served any more",
     )
-    add_timeout(parser)
+    add_timeout(parser, default=None)
 
 
-def add_timeout(parser: argparse.ArgumentParser) -> None:
+def add_timeout(
+    parser: argparse.ArgumentParser, *, default: float | None = DEFAULT_TIMEOUT
+) -> None:
     """Declare how long to wait."""
     parser.add_argument(
         "--timeout",
         type=seconds,
-        default=DEFAULT_TIMEOUT,
+        default=default,
         metavar="SECONDS",
         help="longest time until no client is being served by a pod (default: "
         f"{DEFAULT_TIMEOUT:g})",
@@ -70,4 +73,8 @@ async def run(options: argparse.Namespace) -> int:
     """Take the app services of each pod offline."""
     from lifecycle_fleet.switching.command import switch
 
+    if options.timeout is None:
+        options.timeout = DEFAULT_TIMEOUT
+    elif not options.wait:
+        raise Misused("--timeout needs --wait")
     return await switch(options, "offline")

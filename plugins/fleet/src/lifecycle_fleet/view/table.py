@@ -54,6 +54,11 @@ class Column(NamedTuple):
     wide: bool = False
 
 
+def state(pod: PodView) -> str:
+    """Return the state, and whether all app services are offline: `ready, offline`."""
+    return f"{pod.state}, offline" if kind_of(pod) == OFFLINE else pod.state
+
+
 def services(pod: PodView) -> str:
     """Return how many of the app services are online: `1/2`."""
     told = pod.current
@@ -114,7 +119,7 @@ COLUMNS: Final = (
     Column("WORKLOAD", lambda pod, _: pod.workload or NONE, rank=6),
     Column("REVISION", lambda pod, _: pod.revision or NONE, rank=7),
     Column("POD", lambda pod, _: pod.name),
-    Column("STATE", lambda pod, _: pod.state, _state_colour),
+    Column("STATE", lambda pod, _: state(pod), _state_colour),
     Column("SINCE", lambda pod, now: age(now - pod.since) if pod.since else NONE, rank=2),
     Column("ONLINE", lambda pod, _: services(pod), rank=3),
     Column("IN-SLICES", lambda pod, _: pod.in_slices, _slices_colour, rank=1),
