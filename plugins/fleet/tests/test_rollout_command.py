@@ -222,6 +222,7 @@ def test_a_wait_has_an_end(start: Start, capsys: pytest.CaptureFixture[str]) -> 
 
     assert ended.code == 1
     assert "no rollout has started" in ended.out
+    assert "Watching deploy/orders. It has no rollout yet." in ended.err
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ class Session:
 
     async def _awaited(self, watching: Watching) -> bool:
         until = time.time() + (self._plan.timeout or self._patience())
+        self._display.hint(f"Watching deploy/{self._plan.name}. It has no rollout yet.")
         while True:
             watching.changed.clear()
             now = self._look()
