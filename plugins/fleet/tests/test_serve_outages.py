@@ -214,7 +214,7 @@ def test_an_odd_object_harms_no_other_one(api: ApiServer, tmp_path: Path) -> Non
         assert "shop/a" in reader.whole().pods
         api.put("pods", pods.pod("b"))
         reader.until(lambda: "shop/b" in reader.pods)
-        assert server.app.events("watch failed")
+        wait_for(lambda: server.app.events("watch failed"), LATEST, "it is logged")
 
 
 def test_tokens(api: ApiServer, tmp_path: Path) -> None:
@@ -236,5 +236,5 @@ def test_tokens(api: ApiServer, tmp_path: Path) -> None:
         assert server.ask("/metrics", Authorization="Bearer good").status == 200
         away = server.ask("/metrics", Authorization="Bearer other")
         assert (away.status, away.headers["retry-after"]) == (503, "2")
-        assert server.app.events("review failed")
+        wait_for(lambda: server.app.events("review failed"), LATEST, "it is logged")
         assert "good" not in json.dumps(server.app.events())
