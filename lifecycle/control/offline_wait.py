@@ -148,11 +148,13 @@ class OfflineWait:
             await self._services.until(all_out)
             await asyncio.sleep(max(0.0, self._settles_at(entries, None) - self._clock()))
             return ""
+        quiet = self._settings.quiet
         with self._traffic.elsewhere.watched() as all_seen:
             await self._services.until(all_out)
             await self._traffic.gone(
-                not_before=lambda: self._settles_at(entries, offline),
-                quiet=self._settings.quiet,
+                # Idle connections are closed when settle ends, by workers a moment later.
+                not_before=lambda: self._settles_at(entries, offline) + quiet,
+                quiet=quiet,
                 app=self._app_loop,
                 queued=lambda: may_be_queued(self._services),
             )

@@ -83,10 +83,10 @@ def played(*plugins: object) -> Callable[[Callable[[Scene], Any]], None]:
 @pytest.mark.parametrize(
     ("requests", "over"),
     [
-        ([], SETTLE),
-        ([(-0.5, 3)], SETTLE),
+        ([], SETTLE + QUIET),
+        ([(-0.5, 3)], SETTLE + QUIET),
         ([(-0.5, 12)], 12),
-        ([(4.75, 5)], 4.75 + QUIET),
+        ([(4.75, 5)], SETTLE + QUIET),
         ([(4.75, 5), (5.5, 5.6), (6.25, 6.3)], 6.25 + QUIET),
     ],
 )
@@ -113,7 +113,7 @@ def test_health_checks_do_not_disturb() -> None:
     async def scene(scene: Scene) -> None:
         for tick in range(20):
             scene.serve(tick / 2, tick / 2 + 0.1, "kube-probe/1.34")
-        assert (await scene.wait())[1] == soon(SETTLE)
+        assert (await scene.wait())[1] == soon(SETTLE + QUIET)
 
 
 def test_who_comes_later_waits_for_quiet_alone() -> None:
@@ -165,8 +165,8 @@ def test_nothing_is_counted() -> None:
     async def scene(scene: Scene) -> None:
         scene.traffic.in_use = False
         answer, took = await scene.wait()
-        assert took == soon(SETTLE)
-        assert answer.startswith("OK: orders offline (waited 5.0 s). This app does not count")
+        assert took == soon(SETTLE + QUIET)
+        assert answer.startswith("OK: orders offline (waited 6.0 s). This app does not count")
 
 
 def test_a_command_that_is_not_instrumented() -> None:
