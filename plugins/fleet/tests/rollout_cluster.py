@@ -151,6 +151,8 @@ class Cluster(ApiServer):
             while self._timers and self._timers[0][0] <= now:
                 heapq.heappop(self._timers)[2]()
             self._changes.clear()
+            if self._ending:  # or what woke it would be forgotten
+                return
             with self._lock:
                 if ("deployments", NAMESPACE, NAME) in self.objects:
                     self._sync()
