@@ -15,6 +15,8 @@ GONE: Final = "gone"
 """The state of a pod that is not there any more."""
 KILLED: Final = 137
 CUT_OFF: Final = 124
+RESOLUTION: Final = 1.0
+"""The resolution of the timestamps of the API server, in seconds."""
 
 Object = Mapping[str, Any]
 
@@ -156,6 +158,47 @@ def condition(pod: Object, name: str) -> str:
         if each.get("type") == name:
             return str(each.get("status", ""))
     return ""
+
+
+def told_now(pod: Object) -> Told | None:
+    """
+    Return what the app that runs now has told. None without the annotation.
+
+    A restart of the container leaves the annotation of the app before. It counts no more.
+    """
+    told = read(pod["metadata"])
+    return None if told is None or is_outdated(pod, told) else told
+
+
+def is_outdated(pod: Object, told: Told) -> bool:
+    """
+    Tell whether the annotation is older than the container of the app, which was restarted.
+
+    Both times are those of the node, so the clock of this machine does not count.
+
+    Args:
+        pod: The pod.
+        told: The content of its annotation.
+    """
+    container = app_container(pod, told.qos_port)
+    return told.since + RESOLUTION < running_since(pod.get("status") or {}, container)
+
+
+def running_since(status: Object, container: str = "") -> float:
+    """
+    Return when a container was started that runs, in seconds since the epoch, or 0 if none runs.
+
+    Args:
+        status: The status of the pod.
+        container: The container, or empty for the one that has been running for longest.
+    """
+    began = (
+        moment(running.get("startedAt"))
+        for each in containers(status)
+        if container in ("", each.get("name"))
+        if (running := (each.get("state") or {}).get("running"))
+    )
+    return min(began, default=0.0)
 
 
 def _registered(pod: Object) -> bool | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lifecycle_fleet.view.container import QOS_NAME, app_container
 from lifecycle_fleet.view.listing import time_of_event
-from lifecycle_fleet.view.pod import REGISTERED
+from lifecycle_fleet.view.pod import REGISTERED, is_outdated
 from lifecycle_fleet.view.told import ANNOTATION, MOST, read
 
 Object = dict[str, Any]
@@ -23,6 +23,7 @@ CONDITIONS: Final = ("Ready", REGISTERED)
 _PORTS: Final = [{"name": QOS_NAME}]
 """What is left of a container in which pod-lifecycle is seen to run: by this it is seen again."""
 _RUNNING: Final = {"startedAt": "-"}
+"""What is left of a container that runs, unless the annotation is older than the container."""
 
 
 def pod(found: Object) -> Object:
@@ -34,9 +35,10 @@ def pod(found: Object) -> Object:
         for each in spec.get("readinessGates") or ()
         if each.get("conditionType") == REGISTERED
     ]
-    containers = [_container(each) for each in status.get("containerStatuses") or ()]
     kept = _metadata(metadata)
     told = read(kept)
+    timed = told is not None and is_outdated(found, told)
+    containers = [_container(each, timed=timed) for each in status.get("containerStatuses") or ()]
     ours = app_container(found, told.qos_port if told is not None else None)
     return {
         "metadata": kept,
@@ -79,19 +81,20 @@ def _conditions(conditions: Iterable[Object]) -> list[Object]:
     return [_part(each, ("type", "status")) for each in wanted]
 
 
-def _container(each: Object) -> Object:
+def _container(each: Object, *, timed: bool) -> Object:
     return _with(
         name=_shared(each.get("name")),
         restartCount=each.get("restartCount"),
-        state=_ended(each.get("state") or {}),
-        lastState=_ended(each.get("lastState") or {}),
+        state=_state(each.get("state") or {}, timed=timed),
+        lastState=_state(each.get("lastState") or {}),
     )
 
 
-def _ended(state: Object) -> Object:
-    ended, waiting = state.get("terminated"), state.get("waiting")
+def _state(state: Object, *, timed: bool = False) -> Object:
+    running, ended, waiting = (state.get(each) for each in ("running", "terminated", "waiting"))
+    began = (_part(running, ("startedAt",)) if running and timed else None) or _RUNNING
     return _with(
-        running=_RUNNING if state.get("running") else None,
+        running=began if running else None,
         waiting=_part(waiting, ("reason",)) if waiting else None,
         terminated=_part(ended, ("exitCode", "reason", "startedAt", "finishedAt"))
         if ended
