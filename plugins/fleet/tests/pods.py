@@ -45,7 +45,7 @@ def container(state: str = "running", restarts: int = 0, last: Object | None = N
         last: How it has ended before: what `ended` returns.
     """
     word, _, rest = state.partition(" ")
-    found: Object = {"startedAt": stamp(NOW - 3600)}
+    found: Object = {"startedAt": stamp(NOW - 7100)}
     if word == "waiting":
         found = {"reason": rest}
     if word == "ended":

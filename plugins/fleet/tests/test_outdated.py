@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_fleet.view import pruned
-from lifecycle_fleet.view.pod import told_now
+from lifecycle_fleet.view.kind import kind_of
+from lifecycle_fleet.view.pod import told_now, view
+from lifecycle_fleet.view.problem import problem
+from lifecycle_fleet.view.record import record
+from lifecycle_fleet.view.table import COLUMNS
+from lifecycle_fleet.view.traffic import leaves_traffic, stays_in_traffic
 
 from plugins.fleet.tests import pods
 from plugins.fleet.tests.pods import NOW, stamp, told
@@ -64,3 +69,65 @@ def test_the_last_words_of_a_container_that_does_not_run_count(word: str) -> Non
 def test_a_pod_without_the_annotation() -> None:
     """It tells nothing."""
     assert told_now(pods.pod(annotation=None)) is None
+
+
+def restarted(text: str, started: float = NOW - 20, **given: Any) -> Any:
+    """Return a pod whose container was restarted after the app has told something."""
+    pod = pods.pod(annotation=text, **given)
+    pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = stamp(started)
+    return pod
+
+
+OFFLINE = told(since=NOW - 500, online=[], offline=["orders"])
+CASES = {
+    "ready, then offline": (OFFLINE, False, ("starting", "starting")),
+    "offline, and ready again": (OFFLINE, True, ("running", "ready")),
+    "failed": (told("failed", since=NOW - 30), False, ("starting", "starting")),
+    "failed in its start": (told("starting", since=NOW - 30), False, ("starting", "starting")),
+    "draining": (told("draining", since=NOW - 30), True, ("running", "ready")),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_restarted_container_is_shown_as_the_kubelet_sees_it(name: str) -> None:
+    """Until the app tells its state again, nothing of the annotation is shown."""
+    text, ready, (state, kind) = CASES[name]
+    pod = restarted(text, ready=ready)
+    found = view(pod, in_slices="yes")
+
+    assert (found.state, kind_of(found), found.since) == (state, kind, NOW - 20)
+    cells = {each.title: each.text(found, NOW) for each in COLUMNS}
+    assert (cells["STATE"], cells["ONLINE"], cells["CAUSE"]) == (state, "-", "-")
+    assert record(found)["told"] is None
+    assert view(pruned.pod(pod), in_slices="yes") == found
+
+
+def test_a_restarted_container_is_still_ours() -> None:
+    """The annotation says so, whoever has written it."""
+    pod = restarted(OFFLINE)
+    assert view(pod).ours
+    assert not view(pod).container
+
+
+def test_a_restarted_container_that_ends_in_its_pod() -> None:
+    """The deletion is what is known."""
+    pod = restarted(OFFLINE, deleted=NOW + 25)
+
+    assert (view(pod).state, view(pod).since) == ("terminating", NOW + 25)
+
+
+def test_a_restarted_app_has_the_time_of_a_start() -> None:
+    """Then somebody should look at it."""
+    found = view(restarted(OFFLINE, ready=False))
+
+    assert problem(found, NOW).text == ""
+    assert problem(found, problem(found, NOW).until).text == "does not become ready"
+
+
+def test_a_restarted_app_counts_for_its_services_as_the_slices_say() -> None:
+    """What was offline before the restart is online, and what was online is not sure to be."""
+    assert leaves_traffic(pods.pod(annotation=OFFLINE))
+    assert not leaves_traffic(restarted(OFFLINE))
+    online = told(since=NOW - 500, online=["admin", "orders"])
+    assert stays_in_traffic(pods.pod(annotation=online), "orders")
+    assert not stays_in_traffic(restarted(online), "orders")

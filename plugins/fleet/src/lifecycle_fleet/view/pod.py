@@ -59,7 +59,7 @@ class PodView(NamedTuple):
         node: The node, or empty.
         workload: Its workload, for example `deploy/orders`, or empty.
         revision: The part of its name or its label that names the revision, or empty.
-        told: The content of its annotation, or None without one.
+        told: The content of its annotation. None without one, or if it is outdated.
         state: The state to show: that of the app, or the phase or the problem of the pod.
         since: When it reached this state, in seconds since the epoch, or 0.
         ready: Whether the kubelet takes it for ready.
@@ -72,6 +72,7 @@ class PodView(NamedTuple):
         deadline: When it must be gone, in seconds since the epoch. 0 if it is not being deleted.
         hook_failed: Whether its preStop hook has failed. None if the Events cannot be read.
         container: The container in which pod-lifecycle is seen to run, or empty.
+        outdated: Whether the annotation is older than the container of the app, which was restarted.
     """
 
     namespace: str
@@ -92,6 +93,7 @@ class PodView(NamedTuple):
     deadline: float = 0.0
     hook_failed: bool | None = False
     container: str = ""
+    outdated: bool = False
 
     @property
     def current(self) -> Told | None:
@@ -101,7 +103,8 @@ class PodView(NamedTuple):
     @property
     def ours(self) -> bool:
         """Whether the pod runs pod-lifecycle, as far as this can be seen."""
-        return self.told is not None or self.registered is not None or bool(self.container)
+        seen = self.told is not None or self.registered is not None or bool(self.container)
+        return seen or self.outdated
 
 
 def view(
@@ -121,7 +124,11 @@ def view(
     told = read(metadata)
     leaving = bool(metadata.get("deletionTimestamp"))
     container = app_container(pod, told.qos_port if told is not None else None)
-    state, since = _state(pod, told, container)
+    outdated = told is not None and is_outdated(pod, told)
+    if outdated:
+        told, (state, since) = None, _after_restart(pod, container)
+    else:
+        state, since = _state(pod, told, container)
     guessed, revision = owner(metadata)
     last = drained(status, container)
     return PodView(
@@ -143,6 +150,7 @@ def view(
         deadline=moment(metadata.get("deletionTimestamp")),
         hook_failed=_has_failed(hook_failed, last),
         container=container,
+        outdated=outdated,
     )
 
 
@@ -228,6 +236,14 @@ def _state(pod: Object, told: Told | None, container: str) -> tuple[str, float]:
         if ended:
             return one_line(str(ended.get("reason") or "exited")), moment(ended.get("finishedAt"))
     return one_line(str(status.get("reason") or status.get("phase") or "unknown")).lower(), created
+
+
+def _after_restart(pod: Object, container: str) -> tuple[str, float]:
+    """Return the state of an app that runs, but has told nothing since it was started."""
+    if deletion := pod["metadata"].get("deletionTimestamp"):
+        return "terminating", moment(deletion)
+    state = "running" if condition(pod, "Ready") == "True" else "starting"
+    return state, running_since(pod.get("status") or {}, container)
 
 
 def _has_failed(hook_failed: float | None, last: Drained | None) -> bool | None:

@@ -66,6 +66,8 @@ def _of_state(pod: PodView, now: float) -> Problem:
         return _of_leaving(pod, now)
     if pod.current is not None:
         return _of_app(pod, now)
+    if state == "starting":
+        return _after(pod.since + START, now, "does not become ready")
     if state in (*NORMAL, "pending"):
         return _after(pod.since + PENDING, now, "does not start")
     return Problem("" if state in GOOD else state)

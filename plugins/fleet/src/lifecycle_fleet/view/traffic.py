@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from lifecycle_fleet.view.told import read
+from lifecycle_fleet.view.pod import told_now
 
 Object = Mapping[str, Any]
 
@@ -24,13 +24,13 @@ def stays_in_traffic(pod: Object, pattern: str) -> bool:
         pod: The pod.
         pattern: The pattern of the app services that are taken offline, for example `orders*`.
     """
-    told = read(pod["metadata"])
+    told = told_now(pod)
     return told is not None and any(not fnmatchcase(each, pattern) for each in told.online)
 
 
 def leaves_traffic(pod: Object) -> bool:
     """Tell whether a pod is on its way out of the slices, whatever they still show."""
-    told = read(pod["metadata"])
+    told = told_now(pod)
     leaving = bool(pod["metadata"].get("deletionTimestamp"))
     return leaving or (told is not None and (told.is_offline or told.state in LEAVING))
 
