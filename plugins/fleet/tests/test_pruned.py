@@ -22,7 +22,11 @@ codes = st.sampled_from([0, 1, 124, 137, 143])
 times = st.integers(1_600_000_000, 1_900_000_000).map(float)
 ends = st.builds(pods.ended, codes, times, st.sampled_from(["", "OOMKilled"]))
 states = st.sampled_from(
-    ["running", "waiting CrashLoopBackOff", "waiting ContainerCreating", "ended 0", "ended 137"]
+    [
+        "running",
+        *("waiting CrashLoopBackOff", "waiting ContainerCreating", "waiting PodInitializing"),
+        *("ended 0", "ended 137"),
+    ]
 )
 annotations = st.one_of(
     st.none(),
@@ -35,6 +39,12 @@ annotations = st.one_of(
     ),
 )
 containers = st.builds(pods.container, states, st.integers(0, 9), st.none() | ends)
+initial = st.tuples(
+    st.sampled_from(["migrate", "proxy"]),
+    states,
+    st.integers(0, 2),
+    st.sampled_from([{}, {"restartPolicy": "Always"}]),
+)
 
 
 specs = st.fixed_dictionaries(
@@ -70,6 +80,11 @@ def any_pods(draw: Any) -> dict[str, Any]:
     made["spec"]["containers"] = draw(
         st.lists(specs, max_size=3, unique_by=lambda each: each["name"])
     )
+    inits = draw(st.lists(initial, max_size=3, unique_by=lambda each: each[0]))
+    made["spec"]["initContainers"] = [{"name": name, **policy} for name, _, _, policy in inits]
+    status["initContainerStatuses"] = [
+        pods.container(state, restarts) | {"name": name} for name, state, restarts, _ in inits
+    ]
     if draw(st.booleans()):
         made["metadata"]["labels"] = None
     if draw(st.booleans()):

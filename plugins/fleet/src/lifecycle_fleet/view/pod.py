@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.view.container import app_container
+from lifecycle_fleet.view.init_containers import restarts, trouble, trouble_of_sidecars
 from lifecycle_fleet.view.told import Told, one_line, read
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
@@ -66,7 +67,8 @@ class PodView(NamedTuple):
         registered: Whether the condition of the readiness gate is true. None without the gate.
         in_slices: Whether clients find it: `yes`, `no`, `-` if no Service selects it, or `?` if the
             EndpointSlices cannot be read.
-        restarts: How often its containers were restarted.
+        restarts: How often its containers and native sidecars were restarted. While it initializes,
+            also its init containers.
         leaving: Whether it is being deleted.
         drained: How its last container has ended, or None.
         deadline: When it must be gone, in seconds since the epoch. 0 if it is not being deleted.
@@ -144,7 +146,7 @@ def view(
         ready=condition(pod, "Ready") == "True",
         registered=_registered(pod),
         in_slices=in_slices,
-        restarts=sum(int(each.get("restartCount") or 0) for each in containers(status)),
+        restarts=restarts(pod),
         leaving=leaving,
         drained=last,
         deadline=moment(metadata.get("deletionTimestamp")),
@@ -225,10 +227,12 @@ def _state(pod: Object, told: Told | None, container: str) -> tuple[str, float]:
     running = any((each.get("state") or {}).get("running") for each in own)
     if told is not None and (running or not own):
         return told.state, told.since or created
-    for each in first:
-        waiting = (each.get("state") or {}).get("waiting") or {}
-        if reason := waiting.get("reason"):
-            return one_line(str(reason)), created
+    initial, ended_at = trouble(pod)
+    if initial:
+        return initial, moment(ended_at) or created
+    waiting = (((each.get("state") or {}).get("waiting") or {}).get("reason") for each in first)
+    if reason := next(filter(None, waiting), "") or trouble_of_sidecars(pod):
+        return one_line(str(reason)), created
     if metadata.get("deletionTimestamp"):
         return "terminating", moment(metadata["deletionTimestamp"])
     for each in first:

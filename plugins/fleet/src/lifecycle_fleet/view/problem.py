@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+from lifecycle_fleet.view.init_containers import NORMAL
 from lifecycle_fleet.view.pod import GONE, PodView
 
-NORMAL: Final = ("ContainerCreating", "PodInitializing")
-"""The reasons for which a container waits in each start."""
 GOOD: Final = ("running", "terminating", "Completed", "succeeded")
 """The states of a pod without the annotation in which nothing is wrong."""
 PENDING: Final = 120.0

@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any, Final
 
 from lifecycle_fleet.view.container import QOS_NAME, app_container
+from lifecycle_fleet.view.init_containers import names_of_sidecars, needed
 from lifecycle_fleet.view.listing import time_of_event
 from lifecycle_fleet.view.pod import REGISTERED, is_outdated
 from lifecycle_fleet.view.told import ANNOTATION, MOST, read
@@ -39,6 +40,8 @@ def pod(found: Object) -> Object:
     told = read(kept)
     timed = told is not None and is_outdated(found, told)
     containers = [_container(each, timed=timed) for each in status.get("containerStatuses") or ()]
+    initial = [_container(each) for each in needed(found)]
+    sidecars = names_of_sidecars(found) if initial else ()
     ours = app_container(found, told.qos_port if told is not None else None)
     return {
         "metadata": kept,
@@ -46,12 +49,18 @@ def pod(found: Object) -> Object:
             nodeName=_shared(spec.get("nodeName")),
             readinessGates=gates,
             containers=[{"name": _shared(ours), "ports": _PORTS}] if ours else None,
+            initContainers=[
+                {"name": each["name"], "restartPolicy": "Always"}
+                for each in initial
+                if each.get("name") in sidecars
+            ],
         ),
         "status": _with(
             phase=_shared(status.get("phase")),
             reason=_shared(status.get("reason")),
             conditions=_conditions(status.get("conditions") or ()),
             containerStatuses=containers,
+            initContainerStatuses=initial,
         ),
     }
 
@@ -81,7 +90,7 @@ def _conditions(conditions: Iterable[Object]) -> list[Object]:
     return [_part(each, ("type", "status")) for each in wanted]
 
 
-def _container(each: Object, *, timed: bool) -> Object:
+def _container(each: Mapping[str, Any], *, timed: bool = False) -> Object:
     return _with(
         name=_shared(each.get("name")),
         restartCount=each.get("restartCount"),
