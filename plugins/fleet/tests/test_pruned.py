@@ -135,16 +135,18 @@ def test_an_app_with_many_services() -> None:
     assert [*told.online, *told.offline] == names
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans() | st.none()), max_size=5))
-def test_a_slice(endpoints: list[tuple[str, bool | None]]) -> None:
+conditions = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("ready", "serving", "terminating"), st.booleans() | st.none())
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | conditions), max_size=5))
+def test_a_slice(endpoints: list[tuple[str, dict[str, bool | None] | None]]) -> None:
     """Clients find the same pods, also where a slice does not say whether one is ready."""
     made = pods.piece({})
     made["endpoints"] = [
-        {
-            "conditions": {"ready": ready} if ready is not None else {},
-            "targetRef": {"kind": "Pod", "name": name},
-        }
-        for name, ready in endpoints
+        {"conditions": given, "targetRef": {"kind": "Pod", "name": name}}
+        for name, given in endpoints
     ]
     made["endpoints"] += [{"addresses": ["10.0.0.9"]}, {"targetRef": {"kind": "Node", "name": "a"}}]
     whole, small = Endpoints([made]), Endpoints([pruned.piece(shaped(SLICE, made))])

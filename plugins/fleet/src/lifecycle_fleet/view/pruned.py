@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any, Final
 
 from lifecycle_fleet.view.container import QOS_NAME, app_container
+from lifecycle_fleet.view.endpoints import is_found
 from lifecycle_fleet.view.init_containers import names_of_sidecars, needed
 from lifecycle_fleet.view.listing import time_of_event
 from lifecycle_fleet.view.pod import REGISTERED, is_outdated
@@ -25,6 +26,8 @@ _PORTS: Final = [{"name": QOS_NAME}]
 """What is left of a container in which pod-lifecycle is seen to run: by this it is seen again."""
 _RUNNING: Final = {"startedAt": "-"}
 """What is left of a container that runs, unless the annotation is older than the container."""
+_NOT_FOUND: Final = {"ready": False}
+"""What is left of the conditions of an endpoint that clients do not find."""
 
 
 def pod(found: Object) -> Object:
@@ -115,7 +118,7 @@ def piece(found: Object) -> Object:
     """Return what `Endpoints` needs of an EndpointSlice."""
     endpoints = [
         {
-            "conditions": _part(each.get("conditions") or {}, ("ready",)),
+            "conditions": {} if is_found(each) else _NOT_FOUND,
             "targetRef": {"kind": "Pod", "name": each["targetRef"]["name"]},
         }
         for each in found.get("endpoints") or ()

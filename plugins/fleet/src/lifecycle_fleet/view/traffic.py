@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from lifecycle_fleet.view.endpoints import is_found
 from lifecycle_fleet.view.pod import told_now
 
 Object = Mapping[str, Any]
@@ -53,7 +54,7 @@ def without_pods(
             (each["metadata"].get("labels") or {}).get(SERVICE) or each["metadata"]["name"]
         )
         for endpoint in each.get("endpoints") or ():
-            if (endpoint.get("conditions") or {}).get("ready") is False:
+            if not is_found(endpoint):
                 continue
             target = endpoint.get("targetRef") or {}
             name = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
