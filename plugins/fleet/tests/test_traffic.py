@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_fleet.view.endpoints import Endpoints
-from lifecycle_fleet.view.traffic import without_pods
+from lifecycle_fleet.view.traffic import stays_in_traffic, without_pods
 
-from plugins.fleet.tests.objects import piece
+from plugins.fleet.tests.objects import piece, pod, told
 
 Pods = st.dictionaries(st.sampled_from("abcd"), st.booleans(), max_size=4)
 Slices = st.lists(st.tuples(st.sampled_from(["x", "y"]), Pods), max_size=4)
@@ -120,3 +120,18 @@ def test_a_pod_of_two_services_is_found_by_the_one_in_which_it_is_ready() -> Non
 
     assert Endpoints([headless, clients]).of("shop", "a") == "yes"
     assert Endpoints([headless, piece({"a": False})]).of("shop", "a") == "no"
+
+
+@pytest.mark.parametrize(
+    ("online", "stays"),
+    [
+        (["orders"], False),
+        (["orders", "admin"], True),
+        (["orders", "…"], False),
+        (["orders", "admin", "…"], True),
+        (["orders" * 30 + "…"], False),
+    ],
+)
+def test_a_pod_stays_only_by_a_service_that_is_known(online: list[str], *, stays: bool) -> None:
+    """An annotation does not name more than 100, and cuts a long name."""
+    assert stays_in_traffic(pod(annotation=told(online=online)), "*orders") == stays

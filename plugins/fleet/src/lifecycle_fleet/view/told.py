@@ -25,7 +25,9 @@ STATES: Final = (
 LONGEST: Final = 200
 """Characters of a text that are shown."""
 MOST: Final = 16_384
-"""Characters of an annotation that is read, enough for 200 app services with names of 70."""
+"""Characters of an annotation that is read. lifecycle-kubernetes does not write more."""
+MORE: Final = "…"
+"""The last item of a list that does not name all services."""
 
 
 class Told(NamedTuple):
@@ -43,6 +45,8 @@ class Told(NamedTuple):
         online: The names of the services that are online.
         offline: The names of those that are offline.
         qos_port: The probe port. None if it is missing.
+        more_online: Whether more services are online than the names say.
+        more_offline: Whether more services are offline than the names say.
     """
 
     state: str
@@ -55,11 +59,14 @@ class Told(NamedTuple):
     online: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
     qos_port: int | None = None
+    more_online: bool = False
+    more_offline: bool = False
 
     @property
     def is_offline(self) -> bool:
         """Whether every app service was taken offline."""
-        return bool(self.offline) and not self.online
+        some = self.offline or self.more_offline
+        return bool(some) and not self.online and not self.more_online
 
 
 def read(metadata: Mapping[str, Any]) -> Told | None:
@@ -84,6 +91,7 @@ def read(metadata: Mapping[str, Any]) -> Told | None:
         _texts(found.get("online")),
         _texts(found.get("offline")),
         int(port) if (port := _number(found.get("qos_port"))) else None,
+        *(_has_more(found.get(each)) for each in ("online", "offline")),
     )
 
 
@@ -104,7 +112,12 @@ def _text(given: object) -> str:
 def _texts(given: object) -> tuple[str, ...]:
     if not isinstance(given, list):
         return ()
-    return tuple(one_line(each) for each in given if isinstance(each, str) and each)
+    names = (each for each in given if isinstance(each, str) and each not in ("", MORE))
+    return tuple(one_line(each) for each in names)
+
+
+def _has_more(given: object) -> bool:
+    return isinstance(given, list) and MORE in given
 
 
 def one_line(text: str, most: int = LONGEST) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lifecycle_fleet.view.endpoints import is_found
 from lifecycle_fleet.view.pod import told_now
+from lifecycle_fleet.view.told import MORE
 
 Object = Mapping[str, Any]
 
@@ -21,12 +22,15 @@ def stays_in_traffic(pod: Object, pattern: str) -> bool:
     """
     Tell whether a pod stays ready, because an app service is online that the pattern does not match.
 
+    Services that the annotation does not name, or whose names it cuts, may match the pattern too.
+
     Args:
         pod: The pod.
         pattern: The pattern of the app services that are taken offline, for example `orders*`.
     """
     told = told_now(pod)
-    return told is not None and any(not fnmatchcase(each, pattern) for each in told.online)
+    whole = (each for each in told.online if not each.endswith(MORE)) if told is not None else ()
+    return any(not fnmatchcase(each, pattern) for each in whole)
 
 
 def leaves_traffic(pod: Object) -> bool:
