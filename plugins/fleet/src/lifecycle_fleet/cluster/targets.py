@@ -103,10 +103,19 @@ async def pods_of(api: Api, namespace: str, target: Target) -> list[Object]:
     if target.kind == POD:
         return [found]
     _, pods = await api.list(POD, namespace, labels=selector(found))
-    own = [each for each in pods if owner(each["metadata"])[0] == str(target)]
+    own = [each for each in pods if _owns(target, found, each["metadata"])]
     if not own:
         raise TargetError(f"{target} has no pods in the namespace {namespace}")
     return sorted(own, key=lambda each: str(each["metadata"]["name"]))
+
+
+def _owns(target: Target, found: Object, metadata: Object) -> bool:
+    """Tell whether a pod is one of a workload. Those of a Deployment have a ReplicaSet as owner."""
+    if target.kind == DEPLOYMENT:
+        return owner(metadata)[0] == str(target)
+    owners = metadata.get("ownerReferences") or ()
+    uids = [each.get("uid") for each in owners if each.get("controller")]
+    return found["metadata"]["uid"] in uids
 
 
 async def one_pod(api: Api, namespace: str, target: Target) -> tuple[Object, int]:
