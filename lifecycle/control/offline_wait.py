@@ -4,8 +4,8 @@ The wait of `lifecycle offline --wait`, until no client uses the services any mo
 Rules of this file:
 
 1. Deregistration and `settle` are waited for in any case. Requests cannot be told apart by service,
-   so they are waited for only if every service is offline. This is looked at when settle is over,
-   because another command may take the other services offline meanwhile.
+   so they are waited for only if every service is offline. Whether it is, is decided when settle is
+   over, because another command may take the other services offline meanwhile.
 2. When nothing is in flight any more is decided by the rules of a drain, in `Traffic.gone`.
 3. The wait ends early if a service is online again, if the drain starts, or if its caller is gone.
 """
