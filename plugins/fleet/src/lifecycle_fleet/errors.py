@@ -47,9 +47,22 @@ class TargetError(FleetError):
 
 
 class InPodError(FleetError):
-    """A command cannot be run in a pod, or its answer is of no use."""
+    """
+    A command cannot be run in a pod, or its answer is of no use.
+
+    Args:
+        reason: The message.
+        everywhere: Whether the other pods of the namespace would fail too.
+
+    Attributes:
+        everywhere: The same.
+    """
 
     help_entry = "errors.md#fleet-in-a-pod"
+
+    def __init__(self, reason: str, *, everywhere: bool = False) -> None:
+        super().__init__(reason)
+        self.everywhere = everywhere
 
 
 class Unsafe(FleetError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -53,19 +53,23 @@ def without_pods(
     """
     lost: dict[str, list[str]] = {}
     left: set[str] = set()
+    for service, name in ready_endpoints(slices):
+        if name in taken:
+            lost.setdefault(service, []).append(name)
+        elif name not in leaving:
+            left.add(service)
+    return {
+        service: sorted({*pods}) for service, pods in sorted(lost.items()) if service not in left
+    }
+
+
+def ready_endpoints(slices: Iterable[Object]) -> Iterator[tuple[str, str]]:
+    """Yield the Service and the pod of each ready endpoint. The pod is empty if it is not a pod."""
     for each in slices:
-        service = str(
-            (each["metadata"].get("labels") or {}).get(SERVICE) or each["metadata"]["name"]
-        )
+        labels = each["metadata"].get("labels") or {}
+        service = str(labels.get(SERVICE) or each["metadata"]["name"])
         for endpoint in each.get("endpoints") or ():
             if not is_found(endpoint):
                 continue
             target = endpoint.get("targetRef") or {}
-            name = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
-            if name in taken:
-                lost.setdefault(service, []).append(name)
-            elif name not in leaving:
-                left.add(service)
-    return {
-        service: sorted({*pods}) for service, pods in sorted(lost.items()) if service not in left
-    }
+            yield service, str(target.get("name", "")) if target.get("kind") == "Pod" else ""
