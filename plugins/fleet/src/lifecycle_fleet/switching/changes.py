@@ -104,7 +104,7 @@ class PodChanges:
             self.over.set()
 
     def hold(self) -> None:
-        """Handle that the pod is offline, so that nobody but another command brings it online."""
+        """Handle that the pod is offline, so that only another command brings it online."""
         self._held = True
 
     def _is_out_by(self, told: Told) -> bool:
