@@ -34,7 +34,7 @@ annotations = st.one_of(
     st.builds(
         pods.told,
         st.sampled_from(["ready", "draining", "failed", "odd"]),
-        st.sampled_from([pods.NOW - 60, pods.NOW - 7200]),
+        st.sampled_from([pods.NOW - 60, pods.STARTED - 60]),
         qos_port=st.sampled_from([22222, 4711, None]),
     ),
 )
