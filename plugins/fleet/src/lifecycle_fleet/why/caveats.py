@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from lifecycle_fleet.why.events import KEPT
 from lifecycle_fleet.why.facts import Facts, Missing
 from lifecycle_fleet.why.finding import Finding, Saying
-from lifecycle_fleet.why.reading import seconds, words
+from lifecycle_fleet.why.fix import rendered, shown
+from lifecycle_fleet.why.reading import seconds
 
 NO_RIGHT: Final = Saying(
     "You may not read {what}, so findings that need {what} are missing.",
@@ -83,5 +84,4 @@ def of_pod(facts: Facts, found: Iterable[Finding]) -> Iterator[Caveat]:
 
 def caveat(saying: Saying, **fields: object) -> Caveat:
     """Return a sentence about the evidence."""
-    shown = {name: words(str(value)) for name, value in fields.items()}
-    return Caveat(saying.sentence.format_map(shown), saying.fix.format_map(shown))
+    return Caveat(saying.sentence.format_map(shown(fields)), rendered(saying.fix, fields))

@@ -138,7 +138,7 @@ def crash(facts: Facts) -> Iterator[Found]:
             ns=facts.namespace,
             pod=facts.name,
             node=text(facts.spec, "nodeName"),
-            previous="--previous" if each.restarts else "",
+            previous=("--previous",) if each.restarts else (),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -53,7 +52,7 @@ def prestop(facts: Facts) -> Iterator[Found]:
             "container": each.name,
             "ns": facts.namespace,
             "pod": facts.name,
-            "words": shlex.join(words) or "COMMAND",
+            "words": words or ("COMMAND",),
             "program": words[0] if words else "",
         }
         path = f"{each.path}.lifecycle.preStop"

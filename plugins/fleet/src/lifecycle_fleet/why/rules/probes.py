@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -260,7 +259,7 @@ def command(facts: Facts) -> Iterator[Found]:
             kind=failure.kind,
             container=failure.container.name,
             command=" ".join(failure.command[:1]),
-            words=shlex.join(failure.command),
+            words=failure.command or ("COMMAND",),
             ns=facts.namespace,
             pod=facts.name,
         )
