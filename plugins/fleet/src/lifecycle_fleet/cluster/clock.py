@@ -22,15 +22,15 @@ class Clock:
     The clock of the API server, as its answers show it. Until the first answer, that of this machine.
 
     Args:
-        local: Returns the time of this machine, in seconds since the epoch.
+        local: Returns the time of this machine, in seconds since the epoch. By default `time.time`.
 
     Attributes:
         offset: Seconds by which the API server is ahead of this machine, to within a second. It only
             changes if an answer contradicts it.
     """
 
-    def __init__(self, local: Callable[[], float] = time.time) -> None:
-        self.local: Final = local
+    def __init__(self, local: Callable[[], float] | None = None) -> None:
+        self.local: Final = local or time.time
         self.offset = 0.0
         self._least, self._most = -math.inf, math.inf
 
