@@ -29,7 +29,7 @@ class Saying(NamedTuple):
 
     Attributes:
         sentence: The problem, with a field for each part that differs.
-        fix: A command or a line of YAML, or a sentence, with fields too. `fix` tells what a
+        fix: A command or a line of YAML, or a sentence, with fields too. See `fix` for what a
             command may contain.
         note: Whether it is only worth knowing, and nothing is wrong.
     """

@@ -47,14 +47,12 @@ class Gatherer:
     Args:
         api: The API server.
         namespace: The namespace.
-        now: The time, in seconds since the epoch.
         commands: Whether commands may be run in the containers.
     """
 
-    def __init__(self, api: Api, namespace: str, now: float, *, commands: bool = True) -> None:
+    def __init__(self, api: Api, namespace: str, *, commands: bool = True) -> None:
         self._api = api
         self._namespace = namespace
-        self._now = now
         self._commands = commands
         self._reader = Reader()
         self._limit = asyncio.Semaphore(AT_ONCE)
@@ -70,8 +68,9 @@ class Gatherer:
         """
         pod = await named(self._api, self._namespace, target)
         uid = text(pod, "metadata", "uid")
+        now = self._api.clock.now()  # it is right after the first answer
         async with asyncio.TaskGroup() as group:
-            shared = group.create_task(self._shared())
+            shared = group.create_task(self._shared(now))
             noted = group.create_task(self._events(f"involvedObject.uid={uid}"))
         facts = replace(shared.result(), pod=pod, events=noted.result())
         return self._with_missing(await self._complete(facts))
@@ -85,15 +84,15 @@ class Gatherer:
             ApiServerError: The Deployment or its pods cannot be read.
         """
         deployment = await named(self._api, self._namespace, target)
-        chosen = selector(deployment)
+        now, chosen = self._api.clock.now(), selector(deployment)
         async with asyncio.TaskGroup() as group:
             pods = group.create_task(self._api.list(POD, self._namespace, labels=chosen))
             sets = group.create_task(self._listed(rights.REPLICA_SETS, REPLICA_SET, chosen))
-            shared = group.create_task(self._shared())
+            shared = group.create_task(self._shared(now))
             noted = group.create_task(self._events(""))
         uid = text(deployment, "metadata", "uid")
         mine = tuple(each for each in sets.result() if _owner(each) == uid)
-        workload = Workload(deployment=deployment, now=self._now, replica_sets=mine)
+        workload = Workload(deployment=deployment, now=now, replica_sets=mine)
         owners = {text(each, "metadata", "uid") for each in mine}
         all_pods = [
             replace(shared.result(), pod=each, events=_about(noted.result(), each))
@@ -115,7 +114,7 @@ class Gatherer:
             missing=tuple(self._reader.missing),
         )
 
-    async def _shared(self) -> Facts:
+    async def _shared(self, now: float) -> Facts:
         """Read what all pods of the namespace share."""
         async with asyncio.TaskGroup() as group:
             services = group.create_task(self._listed(rights.SERVICES, SERVICE))
@@ -123,7 +122,7 @@ class Gatherer:
             budgets = group.create_task(self._listed(rights.BUDGETS, BUDGET))
         return Facts(
             pod={},
-            now=self._now,
+            now=now,
             services=services.result(),
             slices=slices.result(),
             budgets=budgets.result(),
