@@ -18,6 +18,7 @@ from plugins.fleet.tests.why_cases import (
     unanswered,
 )
 from plugins.fleet.tests.why_objects import (
+    NOW,
     TOLD,
     answers,
     budget,
@@ -62,7 +63,12 @@ RARE: dict[str, Case] = {
     ),
     "a start, as the annotation has it": Case(
         broken(
-            pod(STARTING, ready=False, gate=None, told=TOLD | {"state": "starting", "start": None}),
+            pod(
+                STARTING,
+                ready=False,
+                gate=None,
+                told=TOLD | {"state": "starting", "since": NOW - 19, "start": None},
+            ),
             answers=unanswered(),
         ),
         ("starting",),

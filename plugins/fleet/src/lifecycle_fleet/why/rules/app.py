@@ -101,7 +101,7 @@ def offline(facts: Facts) -> Iterator[Found]:
         for each in services:
             for source, reason in labels(each, "held_by").items():
                 reasons.setdefault(source, set()).add(reason or "no reason given")
-    elif facts.answers.status or facts.told is None or facts.told.online or not facts.told.offline:
+    elif facts.answers.status or facts.told_now is None or not facts.told_now.is_offline:
         return
     sayings = {frozenset({"operator"}): BY_PERSON, frozenset({"app"}): BY_APP}
     saying = sayings.get(frozenset(reasons), BY_BOTH if len(reasons) > 1 else OFFLINE)
@@ -186,7 +186,7 @@ def fails(facts: Facts) -> Iterator[Found]:
 
 
 def _unexplained(facts: Facts) -> Iterator[Failure]:
-    told = facts.told
+    told = facts.told_now
     known = facts.answers.status or facts.may_register is False
     known = known or (told is not None and (told.state in STARTING or bool(told.offline)))
     for failure in () if known else failures(facts):
@@ -249,7 +249,8 @@ def starting(facts: Facts) -> Iterator[Found]:
 
 
 def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
-    state = facts.answers.state or (facts.told.state if facts.told is not None else "")
+    told = facts.told_now
+    state = facts.answers.state or (told.state if told is not None else "")
     age = seconds(facts.now - container.started_at) if container.started_at else "a while"
     if facts.app is not None and facts.app.name == container.name and state:
         if state not in STARTING:

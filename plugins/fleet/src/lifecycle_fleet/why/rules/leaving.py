@@ -152,7 +152,7 @@ def draining(facts: Facts) -> Iterator[Found]:
         f"{text(each, 'name')} for {seconds(number(each, 'age') or 0.0)}"
         for each in objects(facts.answers.inflight, "entries")
     ]
-    told = facts.told is not None and facts.told.state == "draining"
+    told = facts.told_now is not None and facts.told_now.state == "draining"
     if work:
         number_of = number(facts.answers.inflight, "in_flight") or len(work)
         yield IN_FLIGHT.found(
