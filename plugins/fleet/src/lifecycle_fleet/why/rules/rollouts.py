@@ -16,7 +16,7 @@ CAUSES: Final[Table[Workload]] = Table()
 CONSEQUENCES: Final[Table[Workload]] = Table()
 
 SLOW: Final = 10.0
-"""Seconds after which the controller must have seen a change."""
+"""Seconds within which the controller must have seen a change."""
 
 PAUSED: Final = Saying(
     "The Deployment is paused, so its rollout does not continue.",
@@ -78,12 +78,16 @@ def not_observed(found: Workload) -> Iterator[Found]:
     The controller has not seen the last change.
 
     The controller usually needs less than a second. If `observedGeneration` stays lower than
-    `generation`, kube-controller-manager does not run, or is overloaded.
+    `generation` for more than 10 seconds, kube-controller-manager does not run, or is overloaded.
     """
-    if not found.observed:
+    if not found.observed and found.unchanged_for > SLOW:
         seen = whole(found.deployment, "status", "observedGeneration")
         wanted = whole(found.deployment, "metadata", "generation")
-        yield NOT_SEEN.found(f"status.observedGeneration: {seen}", f"metadata.generation: {wanted}")
+        yield NOT_SEEN.found(
+            f"status.observedGeneration: {seen}",
+            f"metadata.generation: {wanted}",
+            f"metadata.managedFields: last change {seconds(found.unchanged_for)} ago",
+        )
 
 
 ZERO: Final = Saying(
