@@ -67,7 +67,7 @@ class Workload:
 
     @property
     def unchanged_for(self) -> float:
-        """The seconds since anybody has written the Deployment, except for its status."""
+        """The seconds since the last change of the Deployment, other than of its status."""
         written = [
             text(each, "time")
             for each in objects(self.deployment, "metadata", "managedFields")
