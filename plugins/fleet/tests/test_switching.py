@@ -160,7 +160,9 @@ def test_without_the_right_to_look_it_is_refused(
     api.forced[f"list {plural}"] = 403
 
     assert fleet("offline", "a") == 1
-    assert "cannot see whether another pod would be left" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cannot see whether another pod would be left. API server: forbidden: " in said
+    assert plural in said
     assert fleet("offline", "a", "--force") == 0
 
 

@@ -46,6 +46,10 @@ class TargetError(FleetError):
     help_entry = "errors.md#fleet-pod"
 
 
+class NotATarget(TargetError):
+    """The text of an argument cannot be the name of a pod, a workload or a namespace."""
+
+
 class InPodError(FleetError):
     """
     A command cannot be run in a pod, or its answer is of no use.

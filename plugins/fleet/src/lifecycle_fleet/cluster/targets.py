@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lifecycle_fleet.cluster.api import Api, Object
 from lifecycle_fleet.cluster.failures import NOT_FOUND
@@ -17,7 +18,7 @@ from lifecycle_fleet.cluster.kinds import (
     STATEFUL_SET,
     Kind,
 )
-from lifecycle_fleet.errors import ApiServerError, TargetError
+from lifecycle_fleet.errors import ApiServerError, NotATarget, TargetError
 from lifecycle_fleet.options import NAME
 from lifecycle_fleet.view.pod import SHORT, condition, owner
 from lifecycle_fleet.view.told import one_line
@@ -59,18 +60,18 @@ def target_of(text: str) -> Target:
     Return the target of `NAME` or `KIND/NAME`.
 
     Raises:
-        TargetError: The text is neither, or there is no such kind.
+        NotATarget: The text is neither, or there is no such kind.
     """
     kind_name, slash, name = text.rpartition("/")
     word = kind_name.lower().partition(".")[0]  # deployment.apps
     kind = KINDS.get(word) or KINDS.get(word.removesuffix("s")) if slash else POD
     if kind is None:
-        raise TargetError(
+        raise NotATarget(
             f"{one_line(kind_name)!r} is not a kind with pods. Use a pod, or "
             f"{', '.join(f'{each}/NAME' for each in SHORT_KINDS)}"
         )
     if not NAME.fullmatch(name):
-        raise TargetError(f"{one_line(text)!r} is not the name of a pod, or KIND/NAME")
+        raise NotATarget(f"{one_line(text)!r} is not the name of a pod, or KIND/NAME")
     return Target(kind, name)
 
 
@@ -151,13 +152,16 @@ def _expression(key: str, operator: str, values: Sequence[str]) -> str:
 
 
 async def _missing(api: Api, namespace: str, target: Target) -> str:
+    """Say what is missing, and which object has a similar name. A person may leave out the kind."""
     problem = f"there is no {target} in the namespace {namespace}"
-    try:
-        _, others = await api.list(target.kind, namespace)
-    except ApiServerError:
-        return problem
-    names: list[Any] = [str(each["metadata"]["name"]) for each in others]
-    near = get_close_matches(target.name, names, 1, 0.6)
-    if near:
-        return f"{problem}. Did you mean {target._replace(name=near[0])}?"
+    others: dict[str, Target] = {}
+    for kind in (DEPLOYMENT, POD) if target.kind == POD else (target.kind,):
+        with suppress(ApiServerError):
+            _, found = await api.list(kind, namespace)
+            others |= {
+                name: Target(kind, name)
+                for name in (str(each["metadata"]["name"]) for each in found)
+            }
+    if near := get_close_matches(target.name, others, 1, 0.6):
+        return f"{problem}. Did you mean {others[near[0]]}?"
     return f"{problem}. To use another namespace, pass -n"

@@ -67,9 +67,8 @@ async def check(
         if error.state != FORBIDDEN:
             raise
         raise Unsafe(
-            "this command cannot see whether another pod would be left, because you may not list "
-            f"the endpointslices and the pods of the namespace {namespace}. If you are sure, pass "
-            "--force"
+            f"this command cannot see whether another pod would be left. {error}. Ask for this "
+            "right, or pass --force if you are sure"
         ) from None
     lost = without_pods(slices, wanted, leaving | {*taken})
     if lost:
