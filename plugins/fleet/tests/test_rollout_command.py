@@ -145,6 +145,40 @@ def test_an_old_pod_that_did_not_leave_cleanly_fails_the_command(
     assert cluster.complete()
 
 
+@pytest.mark.parametrize(("ahead", "node_ahead"), [(-40, -40), (40, 40), (0, -40)])
+@pytest.mark.parametrize(
+    ("old", "words", "wanted"),
+    [
+        (Behaviour(), ("--gate", "--gate-seconds", "0.3"), (0, "done", {"clean"})),
+        (Behaviour(code=1), (), (1, "done", {"failed"})),
+        (Behaviour(code=137), ("--gate", "--gate-seconds", "0.3"), (1, "undone", {"killed"})),
+        (Behaviour(code=124), ("--gate", "--gate-seconds", "0.3"), (1, "undone", {"cut off"})),
+    ],
+    ids=["clean", "failed", "killed", "cut off"],
+)
+def test_wrong_clocks_change_no_verdict(
+    start: Start,
+    capsys: pytest.CaptureFixture[str],
+    ahead: float,
+    node_ahead: float,
+    old: Behaviour,
+    words: tuple[str, ...],
+    wanted: tuple[int, str, set[str]],
+) -> None:
+    """Neither that of this machine, nor that of a node."""
+    cluster = start(2, ahead=ahead, node_ahead=node_ahead)
+    cluster.versions["1"] = old
+    with later(cluster, lambda: cluster.watches >= 5, lambda: cluster.apply("2")):
+        ended = rollout(capsys, "orders", "--wait", "--timeout", "15", "-o", "json", *words)
+
+    left = {each["outcome"] for each in ended.found["pods"] if each["phase"] == "gone"}
+    code, verdict, outcomes = wanted
+    assert (ended.code, ended.found["verdict"]) == (code, verdict), ended.err
+    assert outcomes <= left
+    assert ended.found["clean"] is (outcomes == {"clean"})
+    assert abs(cluster.now() - ended.found["began"]) < LATEST
+
+
 def blinded(cluster: Cluster) -> None:
     """Refuse to serve Events from now on."""
     cluster.forced["watch events"] = 503

@@ -65,12 +65,21 @@ def outcome(lane: Lane) -> Outcome:
 
 
 def crashes(lane: Lane) -> list[End]:
-    """Return the ends of containers of a pod that did not drain at that time."""
-    drains = lane.first(Phase.DRAINING)
+    """Return the ends of containers of a pod that did not drain at that time, without sidecars."""
+    return [each for each in counted(lane.ended) if not lane.leaves or each in lane.crashed]
+
+
+def counted(ends: Sequence[End]) -> list[End]:
+    """Return the ends that count: those of native sidecars do not, as for Kubernetes."""
+    return [each for each in ends if not each.sidecar]
+
+
+def notes(lane: Lane) -> list[str]:
+    """Return what is worth a note, and no fault: how native sidecars exited, if not by themselves."""
     return [
-        each
-        for each in lane.ended
-        if not lane.leaves or (drains is not None and each.at + 1.0 < drains)
+        f"{lane.name}: the sidecar {each.container} exited with {each.code}, which does not count"
+        for each in lane.last
+        if each.sidecar and not each.orderly
     ]
 
 
@@ -81,7 +90,7 @@ def of_drain(lane: Lane) -> Lane:
 
 
 def _kills(lane: Lane) -> Iterator[Fault]:
-    for each in lane.ended:
+    for each in counted(lane.ended):
         if not each.killed:
             continue
         if each.reason == OUT_OF_MEMORY:
@@ -113,7 +122,7 @@ def _cuts(lane: Lane) -> Iterator[Fault]:
     if lane.cut:
         yield Fault(Outcome.CUT_OFF, f"{lane.name}: work was cut off: {lane.cut}")
         return
-    for each in lane.ended:
+    for each in counted(lane.ended):
         if each.cut_off:
             text = f"container {each.container} cut work off at the end of its drain"
             yield Fault(Outcome.CUT_OFF, f"{lane.name}: {text} (exit code {each.code})")
@@ -123,7 +132,7 @@ def _failures(lane: Lane) -> Iterator[Fault]:
     if not lane.is_gone:
         return
     unrequested = crashes(lane)
-    for each in lane.last:
+    for each in counted(lane.last):
         if each in unrequested or each.orderly or each.killed or each.cut_off:
             continue
         if each.known:
@@ -144,4 +153,4 @@ def _failures(lane: Lane) -> Iterator[Fault]:
 
 def _vague(lane: Lane) -> bool:
     ran = lane.first(Phase.STARTING) is not None or lane.first(Phase.READY) is not None
-    return ran and any(not each.known for each in lane.last)
+    return ran and any(not each.known for each in counted(lane.last))

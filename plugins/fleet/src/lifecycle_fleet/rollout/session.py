@@ -9,12 +9,12 @@ Rules of this file:
 3. While something is not watched, for example the Events about failed hooks, nothing counts as clean.
    The gate does not open, and the rollout does not end.
 4. Nothing polls. The loop waits for a change, or for the next moment that something has been set for.
+5. Each time is one of the API server, because the clock of this machine may be wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.cluster.api import Api
@@ -88,6 +88,7 @@ class Session:
         self.last: Rollout | None = None
         self.begun = False
         self._api = api
+        self._now = api.clock.now
         self._plan = plan
         self._display = display
         self._fold = Fold(plan.namespace, plan.name)
@@ -133,7 +134,7 @@ class Session:
                 return False
             self._admit(self._look())
         if not self._plan.restart:
-            self._fold.begin(time.time())
+            self._fold.begin(self._now())
             self._set_gate()
         return True
 
@@ -168,7 +169,7 @@ class Session:
 
     async def _restart(self) -> None:
         before = self._generation()
-        self._fold.begin(time.time())
+        self._fold.begin(self._now())
         try:
             await self._control.restart()
         finally:  # an interrupt comes after the change
@@ -185,7 +186,7 @@ class Session:
         return deployment and deployment["metadata"].get("generation")
 
     async def _awaited(self, watching: Watching) -> bool:
-        until = time.time() + (self._plan.timeout or self._patience())
+        until = self._now() + (self._plan.timeout or self._patience())
         self._display.hint(f"Watching deploy/{self._plan.name}. It has no rollout yet.")
         while True:
             watching.changed.clear()
@@ -256,7 +257,7 @@ class Session:
         return Decision(gate, wake=seen) if opens else found
 
     def _look(self) -> Rollout:
-        now = self._fold.rollout(time.time())
+        now = self._fold.rollout(self._now())
         if self._gate is not None:
             now = now.ended(now.verdict, *now.reasons, gate=self._gate.text(now))
         self.last = now
@@ -264,7 +265,7 @@ class Session:
 
     async def _changed(self, watching: Watching, wake: float) -> None:
         """Wait for a change, or for a moment. A live display moves without a change."""
-        seconds = max(0.0, wake - time.time())
+        seconds = max(0.0, wake - self._now())
         if self._display.moves:
             seconds = min(seconds, TICK)
         try:
@@ -285,12 +286,12 @@ class Session:
                 self._fold.note("The gate paused the Deployment", now.at, ours=True)
             case Order.RESUME:
                 await self._control.pause(paused=False)
-                self._fold.note("The gate resumed the Deployment", time.time(), ours=True)
+                self._fold.note("The gate resumed the Deployment", self._now(), ours=True)
             case Order.UNDO:
                 await self._undo()
 
     async def _undo(self) -> None:
-        at = time.time()
+        at = self._now()
         try:
             await self._control.undo(self._template, self._former)
         except Changed as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -52,7 +51,7 @@ class Watching:
         self, api: Api, kind: Kind, namespace: str, *, labels: str = "", fields: str = ""
     ) -> Followed:
         def on_change(old: Object | None, new: Object | None) -> None:
-            self._fold.take(kind, old, new, time.time(), initial=not followed.listed.is_set())
+            self._fold.take(kind, old, new, api.clock.now(), initial=not followed.listed.is_set())
             self.changed.set()
 
         followed = Followed(

@@ -58,7 +58,12 @@ def _pod(lane: Lane, rollout: Rollout) -> Mapping[str, Any]:
         "grace": lane.grace,
         "restarts": lane.restarts,
         "exits": [
-            {"container": each.container, "code": each.code, "reason": each.reason or None}
+            {
+                "container": each.container,
+                "code": each.code,
+                "reason": each.reason or None,
+                "sidecar": each.sidecar,
+            }
             for each in lane.last
         ],
         "outcome": str(outcome(lane)) or None,

@@ -9,7 +9,7 @@ from typing import Final
 import lifecycle
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
-from lifecycle_fleet.rollout.outcome import outcome
+from lifecycle_fleet.rollout.outcome import notes, outcome
 from lifecycle_fleet.rollout.report.style import CSS
 from lifecycle_fleet.rollout.report.timeline import MOST, Figure
 from lifecycle_fleet.rollout.result import Rollout, Verdict
@@ -86,12 +86,15 @@ def _findings(rollout: Rollout) -> Iterator[str]:
     if texts:
         yield "<h2>What went wrong</h2>"
         yield from (f'<div class="card fault">{escape(each)}</div>' for each in texts)
-    notes = [f"{max(0.0, each.at - rollout.began):.1f} s: {each.text}" for each in rollout.notes]
+    happened = [f"{max(0.0, each.at - rollout.began):.1f} s: {each.text}" for each in rollout.notes]
     if rollout.gate:
-        notes.append(rollout.gate)
-    if notes:
+        happened.append(rollout.gate)
+    if happened:
         yield "<h2>What happened to the Deployment</h2>"
-        yield from (f'<div class="card note">{escape(each)}</div>' for each in notes)
+        yield from (f'<div class="card note">{escape(each)}</div>' for each in happened)
+    if told := [text for lane in rollout.lanes for text in notes(lane)]:
+        yield "<h2>What does not count</h2>"
+        yield from (f'<div class="card note">{escape(each)}</div>' for each in told)
 
 
 def _pods(rollout: Rollout) -> Iterator[str]:

@@ -12,7 +12,7 @@ import tabulate
 
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
-from lifecycle_fleet.rollout.outcome import outcome
+from lifecycle_fleet.rollout.outcome import notes, outcome
 from lifecycle_fleet.rollout.result import Rollout, Verdict
 from lifecycle_fleet.view.told import printable
 
@@ -72,6 +72,7 @@ def findings(rollout: Rollout) -> Iterator[str]:
     for lane in rollout.lanes:
         if lane.restarts:
             yield f"{lane.name}: its containers were restarted (restarts: {lane.restarts})"
+        yield from notes(lane)
     yield from (each.text for each in rollout.notes if not each.ours)
 
 
