@@ -70,7 +70,7 @@ def crashes(lane: Lane) -> list[End]:
 
 
 def counted(ends: Sequence[End]) -> list[End]:
-    """Return the ends that count: those of native sidecars do not, as for Kubernetes."""
+    """Return the ends without those of native sidecars, which Kubernetes ignores too."""
     return [each for each in ends if not each.sidecar]
 
 
