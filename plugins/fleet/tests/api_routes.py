@@ -102,6 +102,7 @@ class Routes(Store):
         delay: Seconds before an answer.
         bookmarks: Whether a watch that ends by its timeout gets a bookmark before.
         short_watches: Whether each watch ends at once, as behind a proxy without streams.
+        flawed: What each watch has in place of the changes, kind and object, before it ends at once.
         ahead: Seconds by which its clock, that of the header `Date`, is ahead of this machine.
     """
 
@@ -118,6 +119,7 @@ class Routes(Store):
         self.delay = 0.0
         self.bookmarks = True
         self.short_watches = False
+        self.flawed: list[tuple[str, Object]] | None = None
         self.ahead = 0.0
         self.watching: set[asyncio.Queue[str]] = set()
 
@@ -169,7 +171,8 @@ class Routes(Store):
         elif asked.subresource == "log":
             await self._write(given.writer, 200, "text/plain", self._log(asked))
         elif asked.verb == "watch":
-            await self._watch(asked, given.writer)
+            watch = self._watch if self.flawed is None else self._watch_with_flaws
+            await watch(asked, given.writer)
         elif asked.verb == "list":
             await self._send(given.writer, 200, self._list(asked))
         else:
@@ -259,6 +262,13 @@ class Routes(Store):
         finally:
             ending.cancel()
             self.watching.discard(controls)
+
+    async def _watch_with_flaws(self, _asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._head(200, "application/json", "Transfer-Encoding: chunked"))
+        for kind, thing in self.flawed or ():
+            chunk(writer, kind, thing)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
     async def _exec(self, asked: Asked, given: Request) -> None:
         pod = self.objects.get(("pods", asked.namespace, asked.name))

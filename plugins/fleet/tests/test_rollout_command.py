@@ -122,6 +122,44 @@ def test_the_watches_begin_before_the_change(
     }
 
 
+def test_each_watch_is_for_what_is_needed(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    """A namespace may have thousands of other pods, and Events about everything."""
+    cluster = start()
+    rollout(capsys, "deploy/orders", "--restart")
+    selectors = {
+        each.plural: (each.query.get("labelSelector"), each.query.get("fieldSelector"))
+        for each in cluster.asked
+        if each.verb in ("list", "watch")
+    }
+
+    assert selectors == {
+        "deployments": (None, "metadata.name=orders"),
+        "replicasets": ("app=orders", None),
+        "pods": ("app=orders", None),
+        "events": (None, "involvedObject.kind=Pod"),
+        "endpointslices": (None, None),
+    }
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+@pytest.mark.parametrize(
+    "plural", ["deployments", "replicasets", "pods", "events", "endpointslices"]
+)
+def test_a_missing_right_is_told_before_anything_is_changed(
+    start: Start, capsys: pytest.CaptureFixture[str], verb: str, plural: str
+) -> None:
+    """The right to list, and the right to watch."""
+    cluster = start(1)
+    cluster.forced[f"{verb} {plural}"] = 403
+
+    ended = rollout(capsys, "deploy/orders", "--restart")
+
+    assert ended.code == 1
+    assert "forbidden: " in ended.err
+    assert f'cannot {verb} resource "{plural}"' in ended.err
+    assert not cluster.patched
+
+
 BAD = {
     "killed": (Behaviour(code=137), "killed"),
     "cut off": (Behaviour(code=124), "cut off"),

@@ -77,12 +77,12 @@ class Watching:
             for each in self._followed:
                 tasks.create_task(each.run())
 
-    async def listed(self) -> None:
-        """Wait for the first lists."""
+    async def begun(self) -> None:
+        """Wait for the first lists, and until they are watched, so that a missing right is known."""
         try:
             async with asyncio.timeout(LISTED_WITHIN):
                 for each in self._followed:
-                    await each.listed.wait()
+                    await each.begun.wait()
         except TimeoutError:
             raise ApiServerError(
                 "slow", f"the first lists have not arrived within {LISTED_WITHIN:g} s"
@@ -102,13 +102,13 @@ async def watched(
     Watch while the block runs. The first lists are there at its start.
 
     Raises:
-        FleetError: Something cannot be listed, or the block has raised it.
+        FleetError: Something cannot be listed or watched, or the block has raised it.
     """
     watching = Watching(api, fold, namespace, deployment)
     try:
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(watching.run())
-            await watching.listed()
+            await watching.begun()
             yield watching
             task.cancel()
     except BaseExceptionGroup as group:
