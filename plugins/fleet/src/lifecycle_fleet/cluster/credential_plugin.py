@@ -4,8 +4,8 @@ Credential plugins (`exec` in a kubeconfig), for example of EKS, GKE or Teleport
 The plugin runs with the first request, when its credential has expired, and after a 401. Its stderr
 is that of this process, so that it can tell how to log in, as under kubectl.
 
-After a failure, it does not run again for a while, whoever asks: it may open a browser each time. A
-credential that is refused at once is a failure too.
+After a failure, it does not run again for a while, for all requests, because it may open a browser
+each time. A credential that is refused at once is a failure too.
 """
 
 from __future__ import annotations

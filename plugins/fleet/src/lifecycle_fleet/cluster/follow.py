@@ -8,7 +8,8 @@ Rules of this file:
 2. After a failure, the next request waits: from 0.2 s on, twice as long each time, with jitter. A
    watch that ends at once is a failure too. Failures are forgotten only after a watch that lasted,
    because a broken watch may have a change in it.
-3. A list or a first watch that is forbidden ends it, because the right to watch is a right of its own.
+3. A list or a first watch that is forbidden ends it, because the right to list does not
+   include the right to watch.
 4. Otherwise no failure after the first list ends it. A credential plugin may work again too.
 5. Objects are cut down by `keep` before they are stored, because of the memory.
 """
@@ -35,7 +36,7 @@ SHORT: Final = 1.0
 LASTING: Final = 5.0
 """Seconds after which a watch is good, so that former failures do not count any more."""
 PATIENCE: Final = 5.0
-"""Seconds for the API server to accept the first watch, before nobody waits for it."""
+"""Seconds for the API server to accept the first watch. After them, `begun` is set in any case."""
 
 Sleep = Callable[[float], Awaitable[object]]
 
