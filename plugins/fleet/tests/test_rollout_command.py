@@ -313,7 +313,7 @@ def test_a_rollout_that_does_not_end_is_explained(
     words: str,
     verdict: str,
 ) -> None:
-    """At its time limit, with what is missing, and the command that says why."""
+    """At its time limit, with what is missing. The command that says why comes with the problem."""
     cluster = start()
     cluster.versions["2"] = new
     cluster.apply("2")
@@ -323,6 +323,10 @@ def test_a_rollout_that_does_not_end_is_explained(
     assert words in " ".join(ended.out.split())
     assert "lifecycle fleet why deploy/orders -n shop" in ended.out
     assert ("stuck" in ended.out.splitlines()[0]) == (verdict == "stuck")
+    hints = [each for each in ended.err.splitlines() if each.startswith("To find out why, run: ")]
+    assert hints == ["To find out why, run: lifecycle fleet why deploy/orders -n shop"] * (
+        verdict == "stuck"
+    )
 
 
 def test_the_gate_opens_for_a_good_rollout(
@@ -460,12 +464,14 @@ def test_what_cannot_work_is_refused(
 def test_a_deployment_that_is_not_there_is_an_error(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of the API server."""
+    """It names the one that the person may mean."""
     start(1)
-    ended = rollout(capsys, "deploy/nothing")
+    ended = rollout(capsys, "deploy/order")
 
     assert ended.code == 1
-    assert 'API server: not found: deployments "nothing" not found' in ended.err
+    assert (
+        "there is no deploy/order in the namespace shop. Did you mean deploy/orders?" in ended.err
+    )
 
 
 def test_a_right_that_is_missing_is_named(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
@@ -537,12 +543,20 @@ def test_wrong_options_are_refused(words: list[str], capsys: pytest.CaptureFixtu
     assert raised.value.code == 2
 
 
-@pytest.mark.parametrize(("target", "code"), [("sts/orders", 2), ("pod/orders", 2), ("deploy/", 1)])
+@pytest.mark.parametrize(("target", "code"), [("sts/orders", 2), ("pod/orders", 2), ("deploy/", 2)])
 def test_what_is_no_deployment_is_refused(
     target: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a request."""
     assert rollout(capsys, target).code == code
+
+
+def test_an_option_of_the_gate_needs_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
+    """A person who gives it believes that there is a gate."""
+    ended = rollout(capsys, "deploy/orders", "--gate-seconds", "5")
+
+    assert ended.code == 2
+    assert "--gate-seconds is only for --gate. Add --gate, or remove" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -572,6 +586,7 @@ def test_an_interrupt_does_not_leave_the_deployment_paused(
     assert not paused(cluster)
     assert " was undone after " in out.splitlines()[0]
     assert "Traceback" not in err
+    assert "To find out why" not in out, "the person knows"
     cluster.wait(cluster.complete, "the undo")
     assert "restartedAt" not in json.dumps(cluster.deployment["spec"])
 

@@ -369,6 +369,7 @@ def test_a_crash_before_a_drain_is_none_of_it_whatever_the_clock_of_the_node(
     found = left(*objects, last)
 
     assert [each.code for each in outcome.crashes(found)] == [code]
+    assert (outcome.result(found) == "crashed") == (code == 1), "a kill is a fault of its own"
     assert outcome.outcome(outcome.of_drain(found)) is Outcome.CLEAN
 
 

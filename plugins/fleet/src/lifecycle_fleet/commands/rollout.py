@@ -50,7 +50,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gate-seconds",
         type=seconds,
-        default=GATE_SECONDS,
         metavar="SECONDS",
         help=f"the time that the first new pod must stay ready (default: {GATE_SECONDS:g})",
     )
@@ -79,7 +78,7 @@ async def run(options: argparse.Namespace) -> int:
     from lifecycle_fleet.rollout.report.file import writable
     from lifecycle_fleet.rollout.session import Plan, Session
 
-    name = _deployment(options.target)
+    name, gate = _deployment(options.target), _gate_seconds(options)
     if options.report:
         writable(options.report)
     async with connected(options.kubeconfig, options.context) as api:
@@ -92,7 +91,7 @@ async def run(options: argparse.Namespace) -> int:
             restart=options.restart,
             wait=options.wait,
             timeout=options.timeout,
-            gate=options.gate_seconds if options.gate else None,
+            gate=gate,
         )
         with display() as shown, _interrupts() as interrupt:
             session = Session(api, plan, shown)
@@ -105,12 +104,22 @@ async def run(options: argparse.Namespace) -> int:
             except FleetError as failed:
                 error = failed
     if session.last is not None and session.begun:
-        _tell(session.last, options, where)
+        _tell(session.last, options, where, hints=not interrupt.number)
     if error is not None:
         raise error
     if interrupt.number:
         return BY_SIGNAL + interrupt.number
     return 0 if session.last is not None and session.last.passed else FAILED
+
+
+def _gate_seconds(options: argparse.Namespace) -> float | None:
+    from lifecycle_fleet.errors import Misused
+
+    if options.gate:
+        return GATE_SECONDS if options.gate_seconds is None else float(options.gate_seconds)
+    if options.gate_seconds is not None:
+        raise Misused("--gate-seconds is only for --gate. Add --gate, or remove --gate-seconds")
+    return None
 
 
 def _where(options: argparse.Namespace, namespace: str) -> str:
@@ -122,14 +131,14 @@ def _where(options: argparse.Namespace, namespace: str) -> str:
     return shlex.join(words)
 
 
-def _tell(rollout: Rollout, options: argparse.Namespace, where: str) -> None:
+def _tell(rollout: Rollout, options: argparse.Namespace, where: str, *, hints: bool) -> None:
     from lifecycle_fleet.rollout.report import document, page, text
     from lifecycle_fleet.rollout.report.file import write
 
     if options.output:
         print(document.render(rollout, options.output))
     else:
-        print(text.render(rollout, text.Painter(), where))
+        print(text.render(rollout, text.Painter(), where, hints=hints))
     if options.report:
         write(options.report, page.page(rollout))
 

@@ -64,6 +64,14 @@ def outcome(lane: Lane) -> Outcome:
     return Outcome.CLEAN if lane.is_gone else Outcome.NONE
 
 
+def result(lane: Lane) -> str:
+    """Return how the pod left, and before that its problem or its phase, in a word or two."""
+    kind = outcome(lane)
+    if kind is Outcome.CLEAN and crashes(lane):
+        return "crashed"  # and its drain was clean
+    return str(kind) or lane.problem or str(lane.phase)
+
+
 def crashes(lane: Lane) -> list[End]:
     """Return the ends of containers of a pod that did not drain at that time, without sidecars."""
     return [each for each in counted(lane.ended) if not lane.leaves or each in lane.crashed]

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.cluster.api import Api
 from lifecycle_fleet.cluster.kinds import DEPLOYMENT
+from lifecycle_fleet.cluster.targets import Target, named
 from lifecycle_fleet.errors import FleetError
 from lifecycle_fleet.rollout import patches, workload
 from lifecycle_fleet.rollout.control import Changed, Control
@@ -26,7 +27,7 @@ from lifecycle_fleet.rollout.display.progress import Display
 from lifecycle_fleet.rollout.fold import Fold
 from lifecycle_fleet.rollout.gate import SETTLE, Decision, Gate, Order, Step
 from lifecycle_fleet.rollout.pods import Phase
-from lifecycle_fleet.rollout.result import Rollout, Verdict, alive, counts
+from lifecycle_fleet.rollout.result import Rollout, Verdict, alive, counts, hint
 from lifecycle_fleet.rollout.watching import Watching, watched
 
 Object = dict[str, Any]
@@ -97,6 +98,7 @@ class Session:
         self._template: Object = {}
         self._former: Object = {}
         self._undone = False
+        self._hinted = False
         self._problem = ""
         self._blind = 0.0
 
@@ -106,10 +108,11 @@ class Session:
 
         Raises:
             Refused: The Deployment is not in a state for the options.
+            TargetError: There is no such Deployment.
             FleetError: A request to the API server has failed.
         """
         plan = self._plan
-        deployment = await self._api.get(DEPLOYMENT, plan.namespace, plan.name)
+        deployment = await named(self._api, plan.namespace, Target(DEPLOYMENT, plan.name))
         async with watched(self._api, self._fold, plan.namespace, deployment) as watching:
             try:
                 begins = await self._begin(watching)
@@ -244,10 +247,19 @@ class Session:
                     continue
                 wake, now = decision.wake, self._look()
             self._display.update(now, watching.problem)
+            self._hint(now)
             if (end := self._end(now)) is not None:
                 self.last = end
                 return end
             await self._changed(watching, wake or self._wake(now))
+
+    def _hint(self, now: Rollout) -> None:
+        """Name the command that explains the first problem, long before the end of the watch."""
+        if self._hinted or not any(each.problem for each in now.lanes):
+            return
+        if said := hint(now, self._plan.where):
+            self._display.hint(said)
+            self._hinted = True
 
     def _decide(self, gate: Gate, now: Rollout) -> Decision:
         """Return the decision of the gate, which does not open if an Event may have been missed."""

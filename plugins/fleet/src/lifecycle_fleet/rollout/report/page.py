@@ -9,7 +9,7 @@ from typing import Final
 import lifecycle
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
-from lifecycle_fleet.rollout.outcome import notes, outcome
+from lifecycle_fleet.rollout.outcome import notes, outcome, result
 from lifecycle_fleet.rollout.report.style import CSS
 from lifecycle_fleet.rollout.report.timeline import MOST, Figure
 from lifecycle_fleet.rollout.result import Rollout, Verdict
@@ -111,19 +111,18 @@ def _row(lane: Lane, rollout: Rollout) -> str:
     cells = (
         lane.name,
         str(rollout.revisions.get(lane.hash) or "-"),
-        _seconds(None if lane.initial else lane.ready_after),
+        _seconds(rollout.start(lane)),
         _seconds(lane.gap or None),
         _seconds(lane.drained_in),
         _seconds(lane.grace),
         codes(lane) or "-",
         str(lane.restarts),
     )
-    result = str(kind) or lane.problem or str(lane.phase)
     style = "wide bad" if kind.bad or lane.problem else "wide"
     return (
         "<tr>"
         + "".join(f"<td>{escape(each)}</td>" for each in cells)
-        + f'<td class="{style}">{escape(result)}</td></tr>'
+        + f'<td class="{style}">{escape(result(lane))}</td></tr>'
     )
 
 

@@ -12,8 +12,8 @@ import tabulate
 
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
-from lifecycle_fleet.rollout.outcome import notes, outcome
-from lifecycle_fleet.rollout.result import Rollout, Verdict
+from lifecycle_fleet.rollout.outcome import notes, outcome, result
+from lifecycle_fleet.rollout.result import Rollout, Verdict, hint
 from lifecycle_fleet.view.told import printable
 
 SGR: Final = {
@@ -44,7 +44,7 @@ class Painter:
         return f"{SGR[style]}{text}{RESET}" if self._on else text
 
 
-def render(rollout: Rollout, paint: Painter, where: str = "") -> str:
+def render(rollout: Rollout, paint: Painter, where: str = "", *, hints: bool = True) -> str:
     """
     Return the text that is printed at the end.
 
@@ -52,6 +52,7 @@ def render(rollout: Rollout, paint: Painter, where: str = "") -> str:
         rollout: The rollout.
         paint: Colours the text.
         where: The options that name the cluster and the namespace.
+        hints: Whether to add the command that explains a failure.
     """
     found = [*findings(rollout)]
     more = len(found) - MOST_FINDINGS
@@ -60,7 +61,9 @@ def render(rollout: Rollout, paint: Painter, where: str = "") -> str:
         table(rollout),
         "\n".join(_wrapped(each) for each in found[:MOST_FINDINGS]),
         f"! and {more} more, which are in the JSON and in the report" if more > 0 else "",
-        paint("dim", _footnote(rollout, where)),
+        paint(
+            "dim", "\n".join([*_footnote(rollout), hint(rollout, where) if hints else ""]).strip()
+        ),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -74,14 +77,6 @@ def findings(rollout: Rollout) -> Iterator[str]:
             yield f"{lane.name}: its containers were restarted (restarts: {lane.restarts})"
         yield from notes(lane)
     yield from (each.text for each in rollout.notes if not each.ours)
-
-
-def hint(rollout: Rollout, where: str = "") -> str:
-    """Return the command that explains a failure, or empty."""
-    if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
-        return ""
-    target = printable(f"{rollout.target} {where}".strip())
-    return f"To find out why, run: lifecycle fleet why {target}"
 
 
 def table(rollout: Rollout) -> str:
@@ -102,15 +97,15 @@ def table(rollout: Rollout) -> str:
 
 
 def _row(lane: Lane, rollout: Rollout) -> tuple[str, ...]:
-    result = str(outcome(lane)) or lane.problem.partition(" ")[0] or str(lane.phase)
+    left = result(lane) if outcome(lane) or not lane.problem else lane.problem.partition(" ")[0]
     return (
         printable(lane.name),
         str(rollout.revisions.get(lane.hash) or "-"),
-        _seconds(None if lane.initial else lane.ready_after),
+        _seconds(rollout.start(lane)),
         _seconds(lane.gap or None),
         _seconds(lane.drained_in),
         codes(lane) or "-",
-        printable(result),
+        printable(left),
     )
 
 
@@ -118,7 +113,7 @@ def _seconds(given: float | None) -> str:
     return "-" if given is None else f"{given:.1f} s"
 
 
-def _footnote(rollout: Rollout, where: str) -> str:
+def _footnote(rollout: Rollout) -> list[str]:
     numbers = rollout.progress
     lines = []
     if rollout.gate and rollout.verdict is not Verdict.UNDONE:
@@ -133,9 +128,7 @@ def _footnote(rollout: Rollout, where: str) -> str:
                 "The EndpointSlices stopped showing a pod at most "
                 f"{max(hidden):.1f} s after its drain started."
             )
-    if said := hint(rollout, where):
-        lines.append(said)
-    return "\n".join(lines)
+    return lines
 
 
 def _wrapped(text: str) -> str:
