@@ -10,7 +10,13 @@ from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import labels, mapping, number, objects, part, seconds, text
 from lifecycle_fleet.why.rules.gate import FORBIDDEN, PLUGIN
-from lifecycle_fleet.why.rules.probe_failures import Failure, budget, failures, troubled
+from lifecycle_fleet.why.rules.probe_failures import (
+    Failure,
+    budget,
+    failures,
+    is_being_killed,
+    troubled,
+)
 
 RULES: Final[Table[Facts]] = Table()
 
@@ -191,7 +197,8 @@ def _unexplained(facts: Facts) -> Iterator[Failure]:
     known = known or (told is not None and (told.state in STARTING or bool(told.offline)))
     for failure in () if known else failures(facts):
         answered = failure.kind != "livenessProbe" and failure.is_answer_of_ours(facts)
-        if answered and not troubled(facts, failure.container):
+        ends = troubled(facts, failure.container) or is_being_killed(facts, failure.container)
+        if answered and not ends:
             yield failure
 
 

@@ -15,6 +15,7 @@ from lifecycle_fleet.why.rules.probe_failures import (
     end_of,
     ended,
     failures,
+    is_being_killed,
     killed_by,
     patience,
     ran,
@@ -90,7 +91,8 @@ def startup_budget(facts: Facts) -> Iterator[Found]:
     for each in () if facts.leaving else facts.containers:
         killed = killed_by(facts, each)
         by_probe = killed is not None and killed[0] == "startup"
-        if not (by_probe or ran_out(facts, each)) or not troubled(facts, each):
+        recent = troubled(facts, each) or is_being_killed(facts, each)
+        if not (by_probe or ran_out(facts, each)) or not recent:
             continue
         if _is_only_late(facts, each) and not _is_refused_by_registry(facts):
             yield _of_start(facts, each, killed[1] if killed else None)

@@ -11,9 +11,11 @@ from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import mapping, text, texts, whole
 from lifecycle_fleet.why.rules.probe_failures import (
+    SIGNALLED,
     end_of,
     ended,
     hook_failed,
+    is_of_present_run,
     killed_by,
     ran,
     ran_out,
@@ -22,6 +24,8 @@ from lifecycle_fleet.why.rules.probe_failures import (
 RULES: Final[Table[Facts]] = Table()
 
 NOT_STARTED: Final = ("StartError", "ContainerCannotRun")
+AT_DEADLINE: Final = 124
+"""The exit code of pod-lifecycle after a drain that has cut off work."""
 LINES: Final = 5
 """Lines of a log that are shown."""
 QUIET: Final = ("debug", "info")
@@ -117,7 +121,7 @@ def crash(facts: Facts) -> Iterator[Found]:
     if facts.phase == "Failed" and text(facts.status, "reason"):
         return  # the kubelet has ended the pod
     for each in ended(facts):
-        if text(each.ended, "reason") in ("OOMKilled", *NOT_STARTED) or killed_by(facts, each):
+        if text(each.ended, "reason") in ("OOMKilled", *NOT_STARTED) or _was_killed(facts, each):
             continue
         if hook_failed(facts, each) is not None:
             continue
@@ -142,6 +146,15 @@ def crash(facts: Facts) -> Iterator[Found]:
         )
 
 
+def _was_killed(facts: Facts, container: Container) -> bool:
+    """Return whether a probe has ended the last run of a container."""
+    killed = killed_by(facts, container)
+    if killed is None or not is_of_present_run(container, killed[1]):
+        return killed is not None
+    code = whole(container.ended, "exitCode")
+    return killed[1].times > 1 or code in (0, AT_DEADLINE, *SIGNALLED)
+
+
 def _has_recovered(facts: Facts, container: Container) -> bool:
     """Return whether a container runs again, for clearly longer than before it ended."""
     now = facts.now - container.started_at
@@ -160,7 +173,7 @@ def _of_exit(facts: Facts, container: Container, code: int) -> Saying:
         return LOST
     if facts.app is not None and facts.app.name == container.name:
         said = any(each.startswith("lifecycle: ") for each in facts.logs.get(container.name, ()))
-        ours = {2: BAD_SETTING if said else TWO, 124: CUT_OFF}
+        ours = {2: BAD_SETTING if said else TWO, AT_DEADLINE: CUT_OFF}
         if code in ours:
             return ours[code]
     known = {0: NO_WORK, 78: CONFIG, 126: NO_PROGRAM, 127: NO_PROGRAM, 137: KILL}
