@@ -17,6 +17,7 @@ from plugins.fleet.tests.why_objects import (
     app_container,
     crashed,
     event,
+    facts,
     pod,
     running,
     status,
@@ -136,3 +137,35 @@ def test_a_run_that_has_crashed_is_still_mentioned() -> None:
     found = broken(slow(run(15, **before)), killed(2, 1), refused(2), answers=unanswered())
 
     assert [each.rule for each in explain(found).findings] == ["startup-budget", "crash"]
+
+
+@pytest.mark.parametrize("found", STORY.values(), ids=STORY)
+def test_no_start_was_finished_so_none_is_called_finished(found: Facts) -> None:
+    """The app reports the seconds until its drain, and the fix says that it is a guess."""
+    (finding,) = explain(found).findings
+
+    assert "a start of the app has taken 14 s" not in finding.sentence
+    assert "set startupProbe.failureThreshold: 120 in the manifest" in finding.fix
+    assert "The number is a guess." in finding.fix
+    if found.told and found.told.start:
+        assert (
+            "A start of the app has taken at least 14 s, and was not finished" in finding.sentence
+        )
+
+
+@pytest.mark.parametrize(
+    ("found", "seconds"),
+    [
+        (pod(told=TOLD), 3.2),
+        (pod(told=TOLD | {"state": "draining"}), 3.2),
+        (pod(run(5), told=TOLD), 3.2),
+        (pod(run(5), told=TOLD | {"state": "draining"}), None),
+        (pod(run(5), told=TOLD | {"state": "failed"}), None),
+        (pod(), None),
+    ],
+)
+def test_only_a_start_that_was_finished_counts_for_other_pods(
+    found: Object, seconds: float | None
+) -> None:
+    """A container whose startup probe has passed has finished its start."""
+    assert facts(found).full_start == seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from lifecycle_fleet.why.facts import Missing
 
 from plugins.fleet.tests.why_cases import (
@@ -497,6 +499,26 @@ CRASHES = {
         ("startup-budget",),
         "The kubelet restarts container orders because its startup probe did not pass within 5 s. "
         "Either the app needs longer to start, or something keeps it from becoming ready.",
+    ),
+    "a start that was ended, and that nobody has seen finished": Case(
+        broken(
+            changed(
+                budgeted(12),
+                lambda each: each["metadata"].update(
+                    annotations={
+                        "pod-lifecycle.dev/status": json.dumps(
+                            TOLD | {"state": "draining", "start": 14.0}
+                        )
+                    }
+                ),
+            ),
+            KILLED_AT_START,
+            answers=unanswered(),
+        ),
+        ("startup-budget",),
+        "The startup probe of container orders allows 12 s. A start of the app has taken at least 14 s, "
+        "and was not finished when the kubelet ended the container.",
+        "The number is a guess.",
     ),
     "a liveness restart of a blocked loop": Case(
         broken(

@@ -245,6 +245,14 @@ class Facts:
             return None
         return None if is_outdated(self._shaped, told) else told
 
+    @property
+    def full_start(self) -> float | None:
+        """The seconds of a start after which the app was ready, or None. A drain may end a start."""
+        told = self.told
+        if told is None or not (told.state == "ready" or (self.app and self.app.started)):
+            return None
+        return told.start
+
     @cached_property
     def _shaped(self) -> Object:
         return shaped(self.pod)

@@ -219,5 +219,5 @@ def _about(noted: Iterable[Event], pod: Object) -> tuple[Event, ...]:
 
 
 def _longest_start(pods: Iterable[Facts]) -> float | None:
-    starts = [each.told.start for each in pods if each.told is not None]
+    starts = [each.full_start for each in pods]
     return max((each for each in starts if each is not None), default=None)
