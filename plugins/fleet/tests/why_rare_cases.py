@@ -283,7 +283,21 @@ NOTED: dict[str, Case] = {
 }
 """Pods that are deleted, and leave as they should."""
 
+RIGHTS_AT_LAST = running(ago=90) | {
+    "restartCount": 2,
+    "lastState": terminated(124, ago=92, ran=150),
+}
 WORTH_KNOWING: dict[str, Case] = {
+    "a startup probe that has passed after all": Case(
+        facts(
+            pod(RIGHTS_AT_LAST, told=TOLD),
+            event("Killing", "Container orders failed startup probe, will be restarted", ago=120),
+            unhealthy("Startup", "HTTP probe failed with statuscode: 503", ago=91),
+        ),
+        (),
+        "The kubelet has restarted container orders, because its startup probe had not passed within "
+        "2 min. In the present run, the startup probe has passed.",
+    ),
     "a budget that never allows an eviction": Case(
         facts(budgets=(budget(0, 2, 2, 2, maxUnavailable=0),)),
         (),

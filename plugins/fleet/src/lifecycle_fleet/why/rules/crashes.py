@@ -72,6 +72,12 @@ UNFINISHED: Final = Saying(
     "least {start}, and was not finished when the kubelet ended the container.",
     GUESS,
 )
+PASSED: Final = Saying(
+    "The kubelet has restarted container {container}, because its startup probe had not passed within "
+    "{budget}. In the present run, the startup probe has passed.",
+    "If this happens again, set startupProbe.failureThreshold: {threshold} in the manifest",
+    note=True,
+)
 STEP: Final = Saying(
     "The kubelet restarts container {container} because the app was not ready within {budget}, which "
     "is all that its startup probe allows. This step of the start is running: {steps}.",
@@ -90,7 +96,7 @@ NO_EVENT: Final = Saying(
 )
 
 
-@RULES.add("startup-budget", TOO_SHORT, UNFINISHED, STEP, NOT_PASSED, NO_EVENT)
+@RULES.add("startup-budget", TOO_SHORT, UNFINISHED, PASSED, STEP, NOT_PASSED, NO_EVENT)
 def startup_budget(facts: Facts) -> Iterator[Found]:
     """
     The startup probe allows too little time.
@@ -120,7 +126,8 @@ def _of_start(facts: Facts, container: Container, event: Event | None) -> Found:
     otherwise = with_event if event else NO_EVENT
     longest = needed or at_least or 0.0
     more = 4 * threshold, round(2 * longest / period), 0 if needed else round(ROOM / period)
-    return (otherwise if needed is None else TOO_SHORT).found(
+    saying = otherwise if needed is None else TOO_SHORT
+    return (PASSED if container.running and container.started else saying).found(
         event.quoted(facts.now) if event else end_of(container),
         f"{container.path}.startupProbe: failureThreshold {threshold} by periodSeconds {period:g}",
         container=container.name,
