@@ -18,6 +18,8 @@ AFTER: Final = 1000
 """The rank of the first consequence for the Deployment."""
 _DURATION: Final = re.compile(r"\d[\d.]* (?:s|min|h|days)\b")
 
+_NUMBER: Final = re.compile(r"\d+")
+
 
 def explain(found: Workload) -> Verdict:
     """Return why the rollout of a Deployment is not complete."""
@@ -85,8 +87,9 @@ def _caveats(found: Workload, of_pods: tuple[Finding, ...]) -> Iterator[Caveat]:
     for pod in found.pods:
         mine = [each for each in of_pods if words(pod.name) in each.pods]
         for each in of_pod(pod, mine):
-            if each.fix not in said:
-                said.add(each.fix)
+            kind = _NUMBER.sub("…", each.sentence)
+            if kind not in said:
+                said.add(kind)
                 yield each
     if found.more:
         yield caveat(MORE, number=found.more)
