@@ -133,6 +133,26 @@ PORTS = {
         ("probe-path",),
         "The readinessProbe of container web requests /healthz on port 80, and the app answers 404.",
     ),
+    "a path of the app that does not exist, in a pod of ours": Case(
+        broken(
+            wrong_readiness(8080, "/healthz"),
+            unhealthy("Readiness", "HTTP probe failed with statuscode: 404"),
+        ),
+        ("probe-path",),
+        "The readinessProbe of container orders requests /healthz on port 8080, and the app answers "
+        "404. pod-lifecycle answers probes on port 22222.",
+        "let readinessProbe use httpGet with path: /ready and port: 22222",
+    ),
+    "a path of the app that does not exist, without an event of it": Case(
+        broken(
+            wrong_readiness(8080, "/healthz"),
+            unhealthy("Startup", "HTTP probe failed with statuscode: 503", count=25, ago=50),
+        ),
+        ("app-probe",),
+        "The readinessProbe of container orders uses port 8080, and has not passed. pod-lifecycle "
+        "answers probes on port 22222, and answers there that the app is ready.",
+        "let readinessProbe use httpGet with path: /ready and port: 22222",
+    ),
     "a path that is wrong, without an event of it": Case(
         broken(wrong_readiness(22222, "/redy")),
         ("probe-path",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lifecycle_fleet.why.facts import Facts, Missing
 
 from plugins.fleet.tests.why_cases import (
@@ -20,6 +22,7 @@ from plugins.fleet.tests.why_cases import (
 from plugins.fleet.tests.why_objects import (
     NOW,
     TOLD,
+    Object,
     answers,
     budget,
     condition,
@@ -31,6 +34,7 @@ from plugins.fleet.tests.why_objects import (
     node,
     piece,
     pod,
+    probe,
     refused,
     running,
     service,
@@ -38,6 +42,14 @@ from plugins.fleet.tests.why_objects import (
     terminated,
     unhealthy,
 )
+
+
+def on_port_of_app(status: Object, **metadata: Any) -> Object:
+    """A pod of ours whose readiness probe asks the app."""
+    found = pod(status, ready=status["ready"], told=TOLD)
+    found["metadata"]["annotations"] |= metadata
+    return container(found, readinessProbe=probe("/", 8080))
+
 
 RARE: dict[str, Case] = {
     "a registry that has not answered": Case(
@@ -303,6 +315,13 @@ WORTH_KNOWING: dict[str, Case] = {
         (),
         "No eviction of the pod is ever allowed",
     ),
+    "a readinessProbe on the port of the app, which passes": Case(
+        facts(on_port_of_app(running())),
+        (),
+        "The readinessProbe of container orders uses port 8080, but pod-lifecycle answers probes on "
+        "port 22222.",
+        "path: /ready and port: 22222",
+    ),
     "a targetPort that is not declared": Case(
         facts(services=(service(target=9000),), answers=unanswered()),
         (),
@@ -313,6 +332,10 @@ WORTH_KNOWING: dict[str, Case] = {
 
 OLD_GLITCH = unhealthy("Readiness", "HTTP probe failed with statuscode: 503", ago=40)
 HEALTHY: dict[str, tuple[Facts, str]] = {
+    "a pod whose manifest wants its probe on the port of the app": (
+        facts(on_port_of_app(running(), **{"pod-lifecycle.dev/ignore": "pdb, app-probe"})),
+        "is ready, and clients find it.",
+    ),
     "a pod of ours": (facts(), "is ready, and clients find it."),
     "a pod of ours that cannot be asked": (
         facts(answers=unanswered()),
