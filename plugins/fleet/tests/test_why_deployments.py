@@ -11,7 +11,7 @@ from lifecycle_fleet.why.rules.rollouts import CAUSES, CONSEQUENCES
 
 from plugins.fleet.tests.why_cases import broken, unanswered
 from plugins.fleet.tests.why_deployments import ROLLOUTS, WORKLOADS, Rollout
-from plugins.fleet.tests.why_objects import crashed, event, pod
+from plugins.fleet.tests.why_objects import answers, crashed, event, facts, pod
 
 
 @pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
@@ -49,6 +49,14 @@ def test_what_was_not_looked_at_is_said() -> None:
         "4 more pods of the Deployment were not looked at",
     ]
     assert caveats[0].fix == "Ask for this rule in a Role: apiGroups: [apps]"
+
+
+def test_the_headline_does_not_contradict_the_findings() -> None:
+    """A rollout is complete, but the app listens for itself only."""
+    found = facts(pod(), answers=answers(listening={8080: False}))
+    workload = replace(ROLLOUTS["rolled out"].workload, pods=(found,))
+
+    assert explain(workload).headline.endswith(", but clients of a Service cannot connect.")
 
 
 def test_a_caution_is_said_once_for_all_pods() -> None:

@@ -14,7 +14,7 @@ from lifecycle_fleet.why.rules import RULES
 
 from plugins.fleet.tests.why_cases import TWELVE, Case, changed
 from plugins.fleet.tests.why_more_cases import MORE
-from plugins.fleet.tests.why_objects import facts, pod
+from plugins.fleet.tests.why_objects import answers, facts, pod
 from plugins.fleet.tests.why_rare_cases import HEALTHY, NOTED, RARE, WORTH_KNOWING
 from plugins.fleet.tests.why_real_cases import (
     CORDONED,
@@ -57,6 +57,15 @@ def test_a_healthy_pod_has_no_finding(facts: Facts, headline: str) -> None:
     assert verdict.findings == ()
     assert not verdict.wrong
     assert verdict.headline == f"pod/{facts.name} {headline}"
+
+
+@pytest.mark.parametrize("listening", [{8080: False}, {22222: True}])
+def test_the_headline_does_not_contradict_the_findings(listening: dict[int, bool]) -> None:
+    """Clients find the address of the pod, but nobody answers them there."""
+    verdict = explain(facts(answers=answers(listening=listening)))
+
+    assert [each.rule for each in verdict.findings] == ["service-port"]
+    assert verdict.headline.endswith(" is ready, but clients of a Service cannot connect to it.")
 
 
 @pytest.mark.parametrize("case", WORTH_KNOWING.values(), ids=WORTH_KNOWING)

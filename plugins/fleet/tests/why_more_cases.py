@@ -97,6 +97,17 @@ PORTS = {
         "127.0.0.1.",
         "0.0.0.0:80",
     ),
+    "a port with a name that is open on 127.0.0.1 only": Case(
+        broken(
+            container(pod(UNREADY, ready=False), readinessProbe=probe("/ready", "port-8080")),
+            unhealthy("Readiness", refused(8080)),
+            answers=unanswered(listening={8080: False}),
+        ),
+        ("probe-port",),
+        "The readinessProbe of container orders uses port port-8080, but the app listens on this port "
+        "only on 127.0.0.1.",
+        "Make the app listen on 0.0.0.0:8080",
+    ),
     "a port that refuses, and no answer of the pod": Case(
         broken(
             foreign(running("web", ready=False), ready=False),
@@ -928,7 +939,8 @@ SERVICES = {
     "a targetPort that is open on 127.0.0.1 only": Case(
         facts(answers=answers(listening=OPEN | {8080: False})),
         ("service-port",),
-        "The Service orders sends requests to port port-8080, but the app listens on this port only on",
+        "The Service orders sends requests to port 8080, but the app listens on this port only on",
+        "Make the app listen on 0.0.0.0:8080",
     ),
     "a targetPort with a name that no container has": Case(
         facts(services=(service(target="http"),)),

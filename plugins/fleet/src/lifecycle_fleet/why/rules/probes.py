@@ -28,7 +28,7 @@ NOT_LISTENING: Final = Saying(
     "The {kind} of container {container} uses port {port}, but nothing in the pod listens on this "
     "port. Open ports: {open}.",
     "In the manifest, set {kind}.{how}.port to the port of the app, or make the app listen on "
-    "0.0.0.0:{port}",
+    "0.0.0.0:{number}",
 )
 NOT_YET: Final = Saying(
     "The {kind} of container {container} uses port {port}, but nothing in the pod listens on this "
@@ -38,7 +38,7 @@ NOT_YET: Final = Saying(
 LOOPBACK: Final = Saying(
     "The {kind} of container {container} uses port {port}, but the app listens on this port only "
     "on 127.0.0.1. The kubelet sends probes to the address of the pod.",
-    "Make the app listen on 0.0.0.0:{port}",
+    "Make the app listen on 0.0.0.0:{number}",
 )
 REFUSED: Final = Saying(
     "The connection of the {kind} of container {container} to port {port} is refused. There are "
@@ -75,6 +75,7 @@ def _wrong_port(facts: Facts, failure: Failure) -> Iterator[Found]:
         "kind": failure.kind,
         "container": failure.container.name,
         "port": failure.port,
+        "number": used,
         "how": failure.how,
         "qos": facts.qos_port,
         "ns": facts.namespace,

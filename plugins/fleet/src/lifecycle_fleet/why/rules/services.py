@@ -162,11 +162,18 @@ def port(facts: Facts) -> Iterator[Found]:
                 f"Service {name}: spec.ports[{at}].targetPort: {target}",
                 f"ports of the containers: {shown}",
                 service=name,
-                port=target,
+                port=target if saying is NO_SUCH_NAME else _number(facts, target),
                 declared=shown,
                 open=", ".join(map(str, sorted(facts.answers.listening or {})[:12])) or "none",
                 ns=facts.namespace,
             )
+
+
+def _number(facts: Facts, target: object) -> object:
+    """Return the number of a targetPort, which may be the name of a port of a container."""
+    if not isinstance(target, str) or target.isdecimal():
+        return target
+    return next((each.ports()[target] for each in facts.containers if target in each.ports()), 0)
 
 
 def _of_port(
@@ -175,9 +182,7 @@ def _of_port(
     if isinstance(target, str) and not target.isdecimal():
         if declared.get(target) != protocol:
             return NO_SUCH_NAME
-        target = next(
-            (each.ports()[target] for each in facts.containers if target in each.ports()), 0
-        )
+        target = _number(facts, target)
     if not isinstance(target, (int, str)) or protocol != "TCP":
         return None
     number, listening = int(target), facts.answers.listening
