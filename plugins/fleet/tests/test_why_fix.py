@@ -237,4 +237,4 @@ def test_the_facts_of_a_rule_keep_their_names() -> None:
         if word.isupper()
     }
 
-    assert capitals <= {"NAME", "NODE", "COMMAND"}
+    assert capitals <= {"NAME", "COMMAND"}

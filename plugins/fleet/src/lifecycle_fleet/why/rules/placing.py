@@ -45,7 +45,7 @@ UNUSABLE: Final = Saying(
 )
 CORDONED: Final = Saying(
     "New pods are not placed on {nodes}, because of a cordon.",
-    "kubectl uncordon NODE",
+    "Find the node with kubectl get nodes, and run kubectl uncordon with its name",
 )
 SPREAD: Final = Saying(
     "The affinity to other pods, or the spread of the pods, excludes {nodes}.",
@@ -145,7 +145,8 @@ def _reasons(message: str) -> Iterator[tuple[Saying, dict[str, object]]]:
             counted.setdefault(found, []).append(int(number[0]) if number else 0)
     for (saying, name), numbers in counted.items():
         some = total.isdecimal() and 0 < max(numbers) < int(total)
-        nodes = f"{max(numbers)} of {total} nodes" if some else "every node"
+        every = "the only node" if total == "1" else "every node"
+        nodes = f"{max(numbers)} of {total} nodes" if some else every
         yield saying, {"nodes": nodes, "resource": name, "taint": name}
     if not counted:
         yield NO_NODE, {}
