@@ -747,6 +747,18 @@ CREATED = {
         ("container-config",),
         "Container orders has runAsNonRoot, but its image runs as root",
     ),
+    "a container that has to run as root, and must not": Case(
+        broken(
+            imageless(
+                "CreateContainerConfigError",
+                'container\'s runAsUser breaks non-root policy (pod: "x", container: orders)',
+            ),
+            answers=unanswered(),
+        ),
+        ("container-config",),
+        "Container orders has runAsNonRoot, but its runAsUser is 0, the number of root.",
+        "securityContext.runAsUser: 10001",
+    ),
     "a command that is not in the image": Case(
         broken(
             pod(
