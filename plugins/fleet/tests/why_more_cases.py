@@ -457,6 +457,20 @@ APPS = {
         "The app is still starting, for 20 s so far. This step of the start is running: program (18 s)",
         "The startup probe allows 2 min",
     ),
+    "a step of the start that was read later than the pod": Case(
+        broken(
+            pod(STARTING, ready=False, gate=None),
+            answers=answers(
+                status(
+                    "starting",
+                    start={"steps": [{"name": "first worker", "seconds": 22.4, "running": True}]},
+                )
+            ),
+        ),
+        ("starting",),
+        "The app is still starting, for 22 s so far. This step of the start is running: first worker "
+        "(22 s)",
+    ),
     "a container that is being created": Case(
         broken(
             imageless("ContainerCreating"),

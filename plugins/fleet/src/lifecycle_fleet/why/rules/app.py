@@ -8,7 +8,16 @@ from typing import Final
 from lifecycle_fleet.why.answers import Registration
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
-from lifecycle_fleet.why.reading import labels, mapping, number, objects, part, seconds, text
+from lifecycle_fleet.why.reading import (
+    Object,
+    labels,
+    mapping,
+    number,
+    objects,
+    part,
+    seconds,
+    text,
+)
 from lifecycle_fleet.why.rules.gate import FORBIDDEN, PLUGIN
 from lifecycle_fleet.why.rules.probe_failures import (
     Failure,
@@ -258,7 +267,8 @@ def starting(facts: Facts) -> Iterator[Found]:
 def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
     told = facts.told_now
     state = facts.answers.state or (told.state if told is not None else "")
-    age = seconds(facts.now - container.started_at) if container.started_at else "a while"
+    spent = facts.now - container.started_at if container.started_at else None
+    age = "a while" if spent is None else seconds(spent)
     if facts.app is not None and facts.app.name == container.name and state:
         if state not in STARTING:
             return
@@ -271,6 +281,9 @@ def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
             "container": container.name,
         }
         steps = _running_steps(facts)
+        if steps and spent is not None:  # the app was asked later than the API server
+            longest = max(number(each, "seconds") or 0.0 for each in _running(facts))
+            given["age"] = seconds(max(spent, longest))
         waits = next(_unregistered(facts), None)
         if waits is not None:
             yield WAITING.found(
@@ -288,12 +301,15 @@ def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
         yield from _foreign(facts, container, age)
 
 
-def _running_steps(facts: Facts) -> str:
+def _running(facts: Facts) -> list[Object]:
     steps = objects(facts.answers.status, "start", "steps")
+    return [each for each in steps if part(each, "running") is True]
+
+
+def _running_steps(facts: Facts) -> str:
     return ", ".join(
         f"{text(each, 'name')} ({seconds(number(each, 'seconds') or 0.0)})"
-        for each in steps
-        if part(each, "running") is True
+        for each in _running(facts)
     )
 
 
