@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare propagation fleet soak fuzz mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
+.PHONY: demo test lint bench compare propagation fleet soak fuzz faults mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -75,6 +75,11 @@ fleet: $(STAMP)
 # run a part (PART=h2), for a while only (SECONDS=60), or the same once more (SEED=…).
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
+
+# Every registry, through every fault of its network, its server and the app, in each state of the app.
+# FAULTS="redis frozen ready" plays these only.
+faults: $(STAMP)
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 # One change at a time to the drain and what it stands on: the unit tests must notice. It takes a while.
 mutate: $(STAMP)

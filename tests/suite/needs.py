@@ -34,14 +34,35 @@ class Need:
         return shutil.which(self.program) is not None
 
 
+FAULTS: Final = ("tests/faults/test_matrix.py", "tests/faults/test_orders.py")
+JAVA: Final = (*FAULTS, "tests/registries/test_nacos.py", "tests/registries/test_zookeeper.py")
 NEEDS: Final = (
     Need("redis-server", "redis-server", ("tests/hosts/test_redis_worker.py",)),
     Need("redis-server", "redis-server", ("tests/hosts/test_faststream_worker.py",)),
+    Need("redis-server", "redis-server", (*FAULTS, "tests/registries/test_redis.py")),
+    Need(
+        "redis-server",
+        "redis-server",
+        tuple(
+            f"plugins/redis/tests/test_{each}.py"
+            for each in ("dubbo", "flaps", "outages", "processes", "registry", "tls")
+        ),
+    ),
     Need("curl", "curl", ("tests/docs/test_docs.py", "tests/process/test_exec_hooks.py")),
     Need("wget", "wget", ("tests/process/test_exec_hooks.py",)),
     Need("busybox", "busybox", ("tests/process/test_exec_hooks.py",)),
     Need("go", "golang-go", ("tests/hosts/test_go.py",)),
     Need("go", "golang-go", ("plugins/opentelemetry/tests/test_collector.py",)),
+    Need("javac", "default-jdk-headless", JAVA),
+    Need("mvn", "maven", JAVA),
+    Need("go", "golang-go", ("tests/registries/test_consul.py", "tests/registries/test_etcd.py")),
+    Need(
+        "openssl",
+        "openssl",
+        tuple(
+            f"tests/registries/test_{each}.py" for each in ("consul", "etcd", "redis", "zookeeper")
+        ),
+    ),
     Need("ps", "procps", ("tests/examples/test_demo.py",)),
     Need("dumb-init", "dumb-init", ("tests/process/test_command_surroundings.py",)),
     Need("tini", "tini", ("tests/process/test_command_surroundings.py",)),
