@@ -130,7 +130,8 @@ class Config(Sourced):
         5.0,
         0,
         3600,
-        "Settle time. How long clients may still reach this pod after the drain starts.",
+        "Settle time. How long clients may still reach this pod after the drain starts. A service "
+        "registry may need longer.",
     )
     quiet: float = _seconds(
         1.0, 0, 600, "Quiet period. The drain waits until no request has come for this long."
@@ -151,7 +152,11 @@ class Config(Sourced):
         0.8, 0.01, 60, "How long a plugin may take to answer. A probe that takes longer has failed."
     )
     register_timeout: float = _seconds(
-        10.0, 0.1, 600, "How long one registration or deregistration may take."
+        10.0,
+        0.1,
+        600,
+        "How long one registration or deregistration may take, and how long a drain waits for a "
+        "service registry.",
     )
     ready_stall_limit: float = _seconds(
         5.0,

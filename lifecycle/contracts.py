@@ -134,17 +134,28 @@ class Registry(_Named, ABC):
     A service registry, in which clients look for services. Never block in its methods.
 
     All methods run on the control loop. For each service, pod-lifecycle calls one method at a
-    time, and tries a failed call again with backoff. Before `deregister`, it cancels the method
-    that is running. The message of a `LifecycleError` is shown as it is. Any other error is shown
-    with the name of its class.
+    time, and tries a failed call again with backoff. Before `deregister` and `forget`, it cancels
+    the method that is running. The message of a `LifecycleError` is shown as it is. Any other error
+    is shown with the name of its class.
+
+    Only change entries that belong to this process. Another pod, or the successor of this one, may
+    use the same name or the same address. So compare the owner of an entry (for example its session,
+    its lease or its id), and not only whether the entry exists.
 
     Attributes:
         name: The name in logs and settings. Set it in the class or in `__init__`. Type checkers
             refuse a property.
         required: Whether the state REGISTERED and readiness wait for this registry.
+        settle: The seconds that clients of this registry need to notice that an address is gone. A
+            drain uses the setting `settle`, or the longest value of its registries if that is
+            longer. None means that the setting is long enough. Set it before `__aenter__` returns.
+        retry: The longest pause in seconds between two tries, from 0.1 to 3600. If `keep` ends
+            sooner than this, the pauses before the next tries become longer.
     """
 
     required: bool = True
+    settle: float | None = None
+    retry: float = 15.0
 
     async def __aenter__(self) -> Self:
         """Open connections. Do not wait here for a server that does not answer."""
@@ -164,7 +175,10 @@ class Registry(_Named, ABC):
         """
         Register a service. Return when the registry has acknowledged it.
 
-        The method must be idempotent.
+        The method must be idempotent, because it is called again after an error, a loss or a
+        cancelled call that may have worked. If the entry exists and belongs to this process,
+        update it. If the entry belongs to another owner that is alive, raise an error, and do not
+        overwrite it.
 
         Raises:
             RegistrationRefused: The registry will never accept the service. After any other
@@ -174,9 +188,13 @@ class Registry(_Named, ABC):
     @abstractmethod
     async def deregister(self, instance: Instance) -> None:
         """
-        Deregister a service. Return when the registry has removed it.
+        Deregister a service. Return when the registry sends no new client to it.
 
-        The method must be idempotent.
+        In most registries, remove the entry. If this cuts off the calls that run on the address, only
+        make sure that no new call comes, and remove the entry in `forget`.
+
+        The method must be idempotent, because it is called again after an error, and also for an
+        entry that is already gone. Never remove an entry of another owner.
         """
 
     @abstractmethod
@@ -184,12 +202,36 @@ class Registry(_Named, ABC):
         """
         Keep a registration alive, for example by a heartbeat or a watch, until it is lost.
 
-        If the state is unknown, raise an exception. Then the last state stays, and pod-lifecycle
-        calls the method again.
+        The registration is lost if the entry is gone, or if it belongs to another owner now. Then
+        return, and pod-lifecycle calls `register` again.
+
+        If the state is unknown, for example because the server does not answer, raise an exception.
+        Then the last state stays, and pod-lifecycle calls the method again. The method may be
+        called more than once for one registration.
 
         Returns:
             The reason, when the registry reports that the registration is lost.
         """
+
+    async def forget(self, instance: Instance) -> None:  # noqa: ARG002 - for subclasses
+        """
+        Remove everything that is left of a service. Return when the registry has removed it.
+
+        This method is optional. Override it only if `deregister` leaves an entry behind, because
+        the address must stay known while calls are running.
+
+        pod-lifecycle calls `forget` for each service that `register` was ever called for, on every
+        way in which the app ends. The call comes once the drain is over, before `main` is told to
+        stop. If the plugin of the registry is removed, the call comes directly after `deregister`.
+
+        If `deregister` has not succeeded by then, it is cancelled, so also do its work here. If a
+        service is taken offline, only `deregister` is called, and `forget` follows when the drain
+        is over.
+
+        The method must be idempotent. If it fails, it is called again until the registry is closed.
+        Never remove an entry of another owner.
+        """
+        return
 
     def describe(self, instance: Instance) -> Mapping[str, object]:  # noqa: ARG002 - for subclasses
         """

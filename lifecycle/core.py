@@ -19,7 +19,8 @@ from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.control_thread import ControlThread
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Plugins
-from lifecycle.config import Config
+from lifecycle.calls.registry_variables import refuse_missing_registry
+from lifecycle.config import Config, core_variables
 from lifecycle.control.builtin_plugins import builtins
 from lifecycle.control.conductor import Conductor
 from lifecycle.drain.exit_code import USAGE, Ending
@@ -217,12 +218,13 @@ class Core:
         self.control.post(self._answer)
 
     def find_plugins(self) -> None:
-        """Import and construct plugins, in the thread of the app."""
+        """Import and construct plugins, in the thread of the app. A missing registry is an error."""
         self.plugins.discover()
         for plugin in self._given:
             name = getattr(plugin, "__name__", type(plugin).__name__)
             with self.start_report.step(f"plugin {name}"):
                 self.plugins.add(plugin)
+        refuse_missing_registry(self.plugins, self.config, os.environ, core_variables())
 
     def install_all(self) -> None:
         """Activate all plugins that were found, and wait until their registries are open."""

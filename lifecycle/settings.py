@@ -2,16 +2,18 @@
 The settings of one `Lifecycle` object: a `Config`, and what is only known at run time.
 
 You may pass one `Config` to several `Lifecycle` objects. Each object then has its own plugins,
-the options of these plugins, and the grace period that a registry has read from the pod.
+the options of these plugins, and the grace period that a registry has read from the pod. It also has
+the times that its registries need in a drain.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from lifecycle.config import Config, shown
+from lifecycle.config import KILL_MARGIN, Config, shown
 from lifecycle.environment_variables import DEFAULT, variable
 from lifecycle.exceptions import ConfigError
 
@@ -38,6 +40,7 @@ class Settings(Config):
         self.sources = dict(config.sources)
         self._given: Config = config._given if isinstance(config, Settings) else config  # noqa: SLF001 - an object of the same class
         self._options: dict[str, tuple[Any, Mapping[str, str]]] = {}
+        self._registries: dict[str, tuple[float, float]] = {}
 
     def __eq__(self, other: object) -> bool:
         return self._given == (other._given if isinstance(other, Settings) else other)
@@ -56,17 +59,54 @@ class Settings(Config):
             True if this grace period is now used.
 
         Raises:
-            ConfigError: The other times together are longer than this grace period. The old
-                grace period stays.
+            ConfigError: The other times together, or those of a registry, are longer than this
+                grace period. The old grace period stays.
         """
         if self.sources["grace_period"] not in (DEFAULT, POD):
             return False
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         Config(**values | {"grace_period": float(seconds)})
+        for name, (settle, forget) in self._registries.items():
+            self._refuse_registry(name, settle, forget, float(seconds))
         # The `Config` that was passed does not change. Only this object has the new value.
         vars(self)["grace_period"] = float(seconds)
         self.sources = {**self.sources, "grace_period": POD}
         return True
+
+    def take_registry(self, name: str, *, settle: float, forget: float) -> None:
+        """
+        Store the times that a registry needs in a drain.
+
+        Args:
+            name: The name of the registry.
+            settle: The seconds that its clients need to notice that an address is gone.
+            forget: The seconds that are kept for `forget`. 0 if the registry does not have it.
+
+        Raises:
+            ConfigError: With these times, a drain is longer than the grace period.
+        """
+        self._refuse_registry(name, settle, forget, self.grace_period)
+        self._registries[name] = settle, forget
+
+    def drop_registry(self, name: str) -> None:
+        """Remove the times of a registry that was removed, or did not open."""
+        self._registries.pop(name, None)
+
+    def _refuse_registry(self, name: str, settle: float, forget: float, grace: float) -> None:
+        longest = max(settle, self.settle)
+        needed = longest + self.quiet + forget + self.stop_timeout + KILL_MARGIN
+        if needed <= grace:
+            return
+        its_own = " (the time that its clients need)" if settle > self.settle else ""
+        extra = f" + {forget:g} (to forget the address)" if forget else ""
+        raise ConfigError(
+            f"the registry {name!r} does not fit into the grace period: settle {longest:g}{its_own} "
+            f"+ quiet {self.quiet:g}{extra} + stop_timeout {self.stop_timeout:g} + "
+            f"{KILL_MARGIN:g} = {needed:g} s, which is longer than grace_period={grace:g} s. Raise "
+            "grace_period and the pod's terminationGracePeriodSeconds to at least "
+            f"{math.ceil(needed)}, or lower one of the other settings.",
+            see="grace-period-too-short",
+        )
 
     def options(self, cls: type[T], plugin: str = "") -> T:
         """

@@ -15,14 +15,20 @@ class RegistrationStatus(TypedDict):
     One service in one service registry. The registry may add its own fields.
 
     Attributes:
-        registered: `yes`, `no` or `unknown`.
+        wanted: Whether the service is to be registered there.
+        registered: Whether it is: `yes`, `no` or `unknown`.
+        since: The time at which `registered` got this value, in seconds since the epoch.
         required: Whether readiness waits for this registry.
-        reason: The problem, or empty.
+        reason: The last error, or empty if the registry has confirmed since then.
+        next_try: The seconds until the next try. Null if a try is running, or none is needed.
     """
 
+    wanted: NotRequired[bool]
     registered: str
+    since: NotRequired[float]
     required: bool
     reason: str
+    next_try: NotRequired[float | None]
 
 
 class ServiceStatus(TypedDict):
@@ -338,6 +344,9 @@ class Snapshot(TypedDict):
             Under `lifecycle run -- COMMAND`, this is the loop of the parent process.
         transitions: All transitions so far.
         start: The start, with the seconds of each step.
+        settle: The settle time in seconds, of the drain, or of a drain that starts now. It is the
+            setting, or the longest time of a service registry that holds a registration.
+        settle_from: The name of this registry. Empty if it is the setting.
         maintenance: Null unless every app service is offline. Then its times.
         drain: The drain, or null before a drain has started.
         command: True under `lifecycle run -- COMMAND`. The app then runs in other processes.
@@ -363,6 +372,8 @@ class Snapshot(TypedDict):
     loop_lag: NotRequired[float]
     transitions: list[TransitionStatus]
     start: NotRequired[StartStatus]
+    settle: NotRequired[float]
+    settle_from: NotRequired[str]
     maintenance: NotRequired[MaintenanceStatus | None]
     drain: DrainStatus | None
     command: NotRequired[bool]

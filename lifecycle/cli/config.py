@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
+from lifecycle.calls.registry_variables import refuse_missing_registry
 from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.cli.plugins import found
 from lifecycle.config import core_variables
@@ -29,6 +31,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         rows = [(name, _text(each["value"]), each["source"]) for name, each in settings.items()]
         print(table(("SETTING", "VALUE", "FROM"), rows))
+    try:
+        refuse_missing_registry(plugins, config, os.environ, core_variables())
+    except LifecycleError as error:
+        return fail(error, USAGE)
     unknown = plugins.unknown_variables(core_variables())
     for sentence in unknown.values():
         warn(sentence, see="unknown-setting")

@@ -6,17 +6,18 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final, cast
 
 from lifecycle.cli.control_client import add_port, port_of, request
 from lifecycle.cli.watching import NotAnswered, first_line, plain, watch
 from lifecycle.plain import table
+from lifecycle.registration_table import HEADER, ago, rows
 from lifecycle.status_records import (
     DrainStatus,
     MaintenanceStatus,
     PluginStatus,
     ProbeStatus,
-    ServiceStatus,
     Snapshot,
     TransitionStatus,
     WorkerStatus,
@@ -75,12 +76,13 @@ def render(status: Snapshot) -> str:
     """Return the status as text for people. Each text from outside stays on its line."""
     status = cast("Snapshot", plain(status))
     parts = [
-        f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
+        f"{status['state'].upper()} for {ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
         _start(status),
+        _settle(status),
         _maintenance(status.get("maintenance")),
         _drain(status["drain"]),
-        _table("SERVICE PORT STATE REGISTERED", map(_service, status["services"])),
+        _table(" ".join(HEADER), chain.from_iterable(rows(each) for each in status["services"])),
         _table("SERVER PID AGE STALLED IN-FLIGHT SERVED", map(_worker, status.get("workers", ()))),
         _table("PROBE KIND OK MS AGE REASON", map(_probe, status["probes"])),
         _table("FROM TO AT CAUSE", map(_transition, status["transitions"])),
@@ -92,11 +94,6 @@ def render(status: Snapshot) -> str:
 def _table(header: str, rows: Iterable[tuple[object, ...]]) -> str:
     known = list(rows)
     return table(header.split(), known) if known else ""
-
-
-def _ago(since: float) -> str:
-    seconds = max(0.0, time.time() - since)
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
 def _start(status: Snapshot) -> str:
@@ -113,6 +110,13 @@ def _start(status: Snapshot) -> str:
         if step["seconds"] >= SHORTEST
     ]
     return f"{shown}: {', '.join(steps)}" if steps else shown
+
+
+def _settle(status: Snapshot) -> str:
+    name = status.get("settle_from")  # an older version has no such field
+    if not name:
+        return ""
+    return f"settle is {status.get('settle', 0.0):g} s, because the registry {name} needs this long"
 
 
 def _maintenance(maintenance: MaintenanceStatus | None) -> str:
@@ -137,16 +141,6 @@ def _drain(drain: DrainStatus | None) -> str:
     if drain["disturbed_by"]:
         text += f"\nstill arriving: {', '.join(drain['disturbed_by'])}"
     return text
-
-
-def _service(service: ServiceStatus) -> tuple[object, ...]:
-    held = ", ".join(service["held_by"])
-    where = " ".join(
-        f"{name}({each['registered']}{': ' + each['reason'] if each['reason'] else ''})"
-        for name, each in service["registrations"].items()
-    )
-    state = "online" if service["online"] else f"offline ({held})"
-    return service["name"], service["port"] or "-", state, where or "-"
 
 
 def _probe(probe: ProbeStatus) -> tuple[object, ...]:

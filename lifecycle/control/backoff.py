@@ -22,6 +22,7 @@ async def until_done(
     fatal: tuple[type[Exception], ...] = (),
     first: float = FIRST,
     longest: float = LONGEST,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """
     Await `attempt()` again and again until it raises nothing.
@@ -31,7 +32,9 @@ async def until_done(
         fatal: Errors that are raised instead of retried.
         first: Seconds before the second try. The pause doubles for each further try, with jitter.
         longest: The longest pause in seconds.
+        pause: Waits for a number of seconds before the next try.
     """
+    first = min(first, longest)
     try:
         await attempt()
     except fatal:
@@ -39,9 +42,9 @@ async def until_done(
     except Exception:  # noqa: BLE001 - any error of a client library is retried
         import tenacity  # imported only after a failure
 
-        await asyncio.sleep(first)
+        await pause(first)
         await tenacity.AsyncRetrying(
-            sleep=asyncio.sleep,
+            sleep=pause,
             wait=tenacity.wait_exponential(first * 2, longest - first)
             + tenacity.wait_random(0, first),
             # Only `Exception`, because tenacity would retry after a cancellation too.

@@ -73,13 +73,16 @@ class Conductor:
         self.start_report = start_report
         self.probes = Probes(app_loop, log, start_report)
         self.services = Services(
-            register_timeout=config.register_timeout, log=log, start_report=start_report
+            register_timeout=config.register_timeout,
+            log=log,
+            start_report=start_report,
+            settle=config.settle,
         )
         self.traffic = traffic
         traffic.claim()
         self.maintenance = Maintenance(
             life=life,
-            settle=config.settle,
+            settle=lambda: self.services.settle.seconds,
             traffic=traffic,
             transitions=self.transitions,
             log=log,
@@ -274,6 +277,8 @@ class Conductor:
     def snapshot(self) -> Snapshot:
         """Return the complete state of the app, as `/status` shows it."""
         now, totals, oldest = self.clock(), self.traffic.totals, self.traffic.oldest()
+        drain = self.departure.drain
+        settle = self.services.settle if drain is None else drain.settle_time
         return {
             "state": self.transitions.state.value,
             "since": self.transitions.since,
@@ -292,6 +297,8 @@ class Conductor:
             "loop_lag": round(self.app_loop.lag(), 3),
             "transitions": [transition_status(each) for each in self.transitions.history],
             "start": self.start_report.status(),
+            "settle": settle.seconds,
+            "settle_from": settle.registry,
             "maintenance": self.maintenance.status(now),
             "drain": self.departure.snapshot(now),
             "command": self.traffic.of_a_command,

@@ -13,6 +13,7 @@ from lifecycle.drain.view import MOST
 from lifecycle.exceptions import LifecycleError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.plain import table
+from lifecycle.registration_table import HEADER, rows
 from lifecycle.settings import Settings
 from lifecycle.version import VERSION
 
@@ -107,22 +108,10 @@ class DefaultCommands:
     @inline
     def ls(self, _: Request) -> str:
         """Answer `/ls`."""
-        rows = [
-            (
-                entry.instance.service,
-                entry.instance.port or "-",
-                "online" if entry.online else f"offline ({', '.join(entry.held_by)})",
-                " ".join(
-                    f"{name}({registration.actual})"
-                    for name, registration in entry.registrations.items()
-                )
-                or "-",
-            )
-            for entry in self._services.entries.values()
-        ]
-        if not rows:
+        services = self._services.status()
+        if not services:
             return "no services exported"
-        return table(("SERVICE", "PORT", "STATE", "REGISTERED"), rows)
+        return table(HEADER, (row for each in services for row in rows(each)))
 
     @inline
     def help(self, _: Request) -> str:

@@ -97,7 +97,10 @@ class ServiceProbe:
         if serving:
             names = (entry.instance.service for entry in serving.first(SHOWN))
             return ProbeResult(ok=True, reason=f"serving {some(names, len(serving))}")
-        away = (f"{n} {'unregistered' if e.online else 'offline'}" for n, e in entries.items())
+        away = (
+            f"{name} {entry.missing() if entry.online else 'offline'}"
+            for name, entry in entries.items()
+        )
         return ProbeResult(ok=False, reason=some(away, len(entries)))
 
 

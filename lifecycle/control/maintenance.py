@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -42,7 +42,7 @@ class Maintenance:
 
     Args:
         life: The `Lifecycle` of the app, which is passed to the hooks.
-        settle: The propagation delay, in seconds.
+        settle: Returns the propagation delay, in seconds.
         traffic: The traffic whose clients are told.
         transitions: The state machine, for the drain start.
         log: The log.
@@ -55,7 +55,7 @@ class Maintenance:
         self,
         *,
         life: object,
-        settle: float,
+        settle: Callable[[], float],
         traffic: Traffic,
         transitions: Transitions,
         log: Log,
@@ -90,7 +90,7 @@ class Maintenance:
             return
         if held:
             now = self._loop.time()
-            offline = self.offline = Offline(now, now + self._settle)
+            offline = self.offline = Offline(now, now + self._settle())
             self._traffic.send_away(partial(run_soon, self._loop), offline.settles_at)
             self._calling = set()
             self._running = self._loop.create_task(self._run(offline, self._calling))

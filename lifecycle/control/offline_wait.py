@@ -4,8 +4,7 @@ The wait of `lifecycle offline --wait`, until no client uses the services any mo
 Rules of this file:
 
 1. Deregistration and `settle` are waited for in any case. Requests cannot be told apart by service,
-   so they are waited for only if every service is offline. Whether it is, is decided when settle is
-   over, because another command may take the other services offline meanwhile.
+   so they are waited for only if every service is offline.
 2. When nothing is in flight any more is decided by the rules of a drain, in `Traffic.gone`.
 3. The wait ends early if a service is online again, if the drain starts, or if its caller is gone.
 """
@@ -24,6 +23,7 @@ from lifecycle.control.registration import Actual
 from lifecycle.control.service_entry import ServiceEntry
 from lifecycle.control.services import Services, some
 from lifecycle.drain.in_flight import Traffic
+from lifecycle.drain.offline import Offline
 from lifecycle.drain.report import held_up_by, may_be_queued, told
 from lifecycle.exceptions import Draining, OnlineAgain, StillServing
 from lifecycle.settings import Settings
@@ -44,7 +44,7 @@ class OfflineWait:
     Waits until services that were taken offline are not used any more. For the control loop.
 
     Args:
-        settings: The settings, for `settle` and `quiet`.
+        settings: The settings, for `quiet`.
         services: The table of services.
         maintenance: Whether every service is offline, and since when.
         traffic: The work in flight.
@@ -88,12 +88,13 @@ class OfflineWait:
         """
         began = self._clock()
         self._refuse_draining()
+        offline = self._maintenance.offline
         table = self._services.entries
         entries = [table[name] for name in names]
         watched: Mapping[str, ServiceEntry] = (
-            table if self._maintenance.offline else dict(zip(names, entries, strict=True))
+            dict(zip(names, entries, strict=True)) if offline is None else table
         )
-        out = asyncio.ensure_future(self._until_out(entries))
+        out = asyncio.ensure_future(self._until_out(entries, offline))
         online = asyncio.ensure_future(self._until_online(watched))
         drain = asyncio.ensure_future(self._transitions.reached[State.DRAINING].wait())
         waits = {out, online, drain, asyncio.ensure_future(gone())}
@@ -102,22 +103,23 @@ class OfflineWait:
                 waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
             )
             self._refuse_draining()
-            again = online.result() if online in done else _online(watched)
-            if again:
+            if online in done:
                 raise OnlineAgain(
-                    f"the wait is over, because an app service is online again: {_names(again)}",
+                    "the wait is over, because an app service is online again: "
+                    f"{_names(_online(watched))}",
                     see=SEE,
                 )
             if out in done:
-                return done_in_words(names, self._clock() - began, *out.result())
+                others = [] if offline is not None else _online(table)
+                return done_in_words(names, self._clock() - began, others, out.result())
             if done:
                 return ""  # the caller is gone
             raise StillServing(
                 late_in_words(
                     seconds,
                     registered=_registered(entries),
-                    settle_left=self._settles_at(entries) - self._clock(),
-                    served=await self._served() if self._maintenance.offline else [],
+                    settle_left=self._settles_at(entries, offline) - self._clock(),
+                    served=[] if offline is None else await self._served(),
                 ),
                 see=SEE,
             )
@@ -133,14 +135,8 @@ class OfflineWait:
                 f"offline --wait is not possible while the app is {state}", see="draining"
             )
 
-    async def _until_out(self, entries: Sequence[ServiceEntry]) -> tuple[list[str], str]:
-        """
-        Wait until services are not used any more.
-
-        Returns:
-            The services that are online, and a sentence about clients that were not waited for, or
-            nothing.
-        """
+    async def _until_out(self, entries: Sequence[ServiceEntry], offline: Offline | None) -> str:
+        """Wait, and return a sentence about clients that were not waited for, or nothing."""
         left = [*entries]
 
         def all_out() -> bool:
@@ -148,33 +144,16 @@ class OfflineWait:
                 left.pop()
             return not left
 
-        table = self._services.entries
-        while True:
-            if self._maintenance.offline is None:
-                await self._services.until(all_out)
-                await asyncio.sleep(max(0.0, self._settles_at(entries) - self._clock()))
-                if self._maintenance.offline is None:
-                    return _online(table), ""
-            idle = asyncio.ensure_future(self._until_idle(entries, all_out))
-            online = asyncio.ensure_future(self._until_online(table))
-            try:
-                await asyncio.wait({idle, online}, return_when=asyncio.FIRST_COMPLETED)
-                if not online.done() and self._maintenance.offline is not None:
-                    return [], idle.result()
-            finally:
-                idle.cancel()
-                online.cancel()
-
-    async def _until_idle(
-        self, entries: Sequence[ServiceEntry], all_out: Callable[[], bool]
-    ) -> str:
-        """Wait while every service is offline. Return a sentence as above."""
+        if offline is None:
+            await self._services.until(all_out)
+            await asyncio.sleep(max(0.0, self._settles_at(entries, None) - self._clock()))
+            return ""
         quiet = self._settings.quiet
         with self._traffic.elsewhere.watched() as all_seen:
             await self._services.until(all_out)
             await self._traffic.gone(
                 # Idle connections are closed when settle ends, by workers a moment later.
-                not_before=lambda: self._settles_at(entries) + quiet,
+                not_before=lambda: self._settles_at(entries, offline) + quiet,
                 quiet=quiet,
                 app=self._app_loop,
                 queued=lambda: may_be_queued(self._services),
@@ -183,25 +162,22 @@ class OfflineWait:
             return UNSEEN
         return "" if self._traffic.in_use else UNCOUNTED
 
-    def _settles_at(self, entries: Sequence[ServiceEntry]) -> float:
-        if self._maintenance.offline is not None:
-            return self._maintenance.offline.settles_at
-        return max(each.offline_since for each in entries) + self._settings.settle
+    def _settles_at(self, entries: Sequence[ServiceEntry], offline: Offline | None) -> float:
+        if offline is not None:
+            return (self._maintenance.offline or offline).settles_at  # it may be a later one
+        return max(each.settles_at for each in entries)
 
-    async def _until_online(self, watched: Mapping[str, ServiceEntry]) -> list[str]:
-        """Wait, and return the services that are online."""
-        services, seen = self._services, -1
-        online: list[str] = []
+    async def _until_online(self, watched: Mapping[str, ServiceEntry]) -> None:
+        services, seen = self._services, self._services.came_online
 
         def some_online() -> bool:
-            nonlocal seen, online
+            nonlocal seen
             if services.came_online == seen:  # so that other changes cost nothing
                 return False
-            seen, online = services.came_online, _online(watched)
-            return bool(online)
+            seen = services.came_online
+            return bool(_online(watched))
 
         await services.until(some_online)
-        return online
 
     async def _served(self) -> list[str]:
         """Return the work in flight, or else the clients that still send requests."""

@@ -24,13 +24,15 @@ from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.dispatch import InTurn, Own
 from lifecycle.calls.plugins import Implementation, Plugins
 from lifecycle.calls.runs import Outcome
-from lifecycle.config import Config, core_variables
+from lifecycle.config import core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
+from lifecycle.control.registry_times import take_times
 from lifecycle.control.services import Services
 from lifecycle.drain.timetable import CLOSE_TIME
 from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, reason_of, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
+from lifecycle.settings import Settings
 
 GIVES_REGISTRIES: Final = "lifecycle_registries"
 GIVES_COMMANDS: Final = "lifecycle_commands"
@@ -72,7 +74,7 @@ class PluginActivation:
         *,
         plugins: Plugins,
         services: Services,
-        config: Config,
+        config: Settings,
         app_loop: AppLoop,
         log: Log,
         commands: dict[str, tuple[Command, Own]],
@@ -115,6 +117,7 @@ class PluginActivation:
         Raises:
             PluginError: A hook returned a wrong value, or a name that is already used.
             LifecycleError: A required registry does not open.
+            ConfigError: The settle time of a registry does not fit into the grace period.
             NotRunning: The registries have been closed meanwhile.
         """
         await self._until_cleared_up(plugin)
@@ -154,6 +157,7 @@ class PluginActivation:
 
     async def _close(self, plugin: str, registries: list[Registry]) -> None:
         self._registries -= {each.name for each in registries}
+        self._drop_times(registries)
         with self._clearing_up(plugin):
             await self._services.remove_registries(registries, CLOSE_TIME)
 
@@ -177,15 +181,20 @@ class PluginActivation:
         keys = {each.registration for each in fresh}
         self._active |= keys
         opened: list[Registry] = []
+        timed: list[Registry] = []
         try:
             given, commands = await self._given(fresh, strict=plugin is not None)
             self._refuse_taken([registry for _, registry in given], commands)
             for _, registry in given:
                 await self._open(registry, opened)
             self._refuse_taken(opened, commands)  # another plugin may have been faster
+            for registry in opened:
+                take_times(registry, self._config)
+                timed.append(registry)
             self._refuse_unwanted(decides)
         except BaseException:
             self._active -= keys
+            self._drop_times(timed)
             await self._services.close_registries(opened, CLOSE_TIME)
             raise
         self._put_to_work(fresh)
@@ -195,6 +204,10 @@ class PluginActivation:
             if any(registry is each for each in opened):
                 self._brought.setdefault(owner, []).append(registry)
         self._services.add_registries(opened)
+
+    def _drop_times(self, registries: Iterable[Registry]) -> None:
+        for each in registries:
+            self._config.drop_registry(each.name)
 
     def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
         if self._services.closed:

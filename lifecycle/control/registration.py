@@ -8,6 +8,8 @@ Rules of this file:
 2. Registered means acknowledged. An unknown state does not change readiness, so that an outage of
    a registry never takes a healthy pod out of traffic.
 3. If a registry raises anything, even SystemExit, this affects only its own registrations.
+4. From the first request to register until `forget` has succeeded, the registry may know the
+   address. `forget` comes last. After it was requested, nothing else is done.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from lifecycle.calls.durations import Durations
 from lifecycle.contracts import Instance, Registry
-from lifecycle.control.backoff import FIRST, LONGEST, until_done
+from lifecycle.control.backoff import FIRST, until_done
 from lifecycle.exceptions import LifecycleError, RegistrationRefused, reason_of, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
@@ -35,9 +37,6 @@ INSIST: Final = 0.1
 """Seconds between two cancellations of an operation that does not end."""
 
 
-T = TypeVar("T")
-
-
 class Actual(StrEnum):
     """The known state of a registration."""
 
@@ -47,7 +46,15 @@ class Actual(StrEnum):
 
 
 class Registration:
-    """One service in one registry."""
+    """
+    One service in one registry.
+
+    Attributes:
+        asked: True from the first request to register until `forget` has succeeded.
+        since: When `actual` changed the last time, in seconds since the epoch.
+        retry_at: When the next try starts, by the clock of the control loop. None if a try is
+            running, or no try is needed.
+    """
 
     def __init__(
         self,
@@ -64,11 +71,16 @@ class Registration:
         self.required = registry.required
         self.wanted = False
         self.actual = Actual.NO
+        self.since = time.time()
+        self.asked = False
+        self.retry_at: float | None = None
         self.confirmed = False
         self.asking = False
         self.error = ""
         self.refused: RegistrationRefused | None = None
         self._instance = instance
+        self._forgets = overrides_forget(registry)
+        self._forgetting = False
         self._timeout = timeout
         self.on_change = on_change
         """Called after every change of the known state."""
@@ -89,6 +101,20 @@ class Registration:
             self.on_change(self)
         self._changed.set()
         self._measure(wanted)
+        if self._step is not None:
+            _insist(self._step)
+
+    @property
+    def to_forget(self) -> bool:
+        """True if the registry may still know the address, and needs `forget` to drop it."""
+        return self._forgets and self.asked
+
+    def forget(self) -> None:
+        """Have the registry drop the address. Any other operation is cancelled."""
+        if not self.to_forget or self._forgetting:
+            return
+        self.wanted, self._forgetting = False, True
+        self._changed.set()
         if self._step is not None:
             _insist(self._step)
 
@@ -117,11 +143,27 @@ class Registration:
         """Return the registration as `/status` shows it, with details from the registry."""
         told = {
             **self.described(),
+            "wanted": self.wanted,
             "registered": self.actual.value,
+            "since": round(self.since, 3),
             "required": self.required,
             "reason": self.error,
+            "next_try": self.next_try(),
         }
         return cast("RegistrationStatus", told)
+
+    def next_try(self) -> float | None:
+        """Return the seconds until the next try. None as for `retry_at`."""
+        if self.retry_at is None:
+            return None
+        return round(max(0.0, self.retry_at - asyncio.get_running_loop().time()), 3)
+
+    def problem(self) -> str:
+        """Return in words why it is not registered, for example `unknown for 3.1 s: timed out`."""
+        told = f"{self.actual} for {max(0.0, time.time() - self.since):.1f} s"
+        told += f": {self.error}" if self.error else ", no answer yet" if self.asking else ""
+        left = self.next_try()
+        return told if left is None else f"{told}, next try in {left:.1f} s"
 
     async def reconcile(self) -> None:
         """Make the actual state equal to the wanted state, forever."""
@@ -138,14 +180,16 @@ class Registration:
                 # Foreign: a client library has cancelled its caller or raised something else.
                 why = "cancelled its caller" if step.cancelled() else str(step.exception())
                 self._set(Actual.UNKNOWN, f"the client of the registry {why}")
-                await asyncio.sleep(FIRST)
+                await self._pause(FIRST)
 
     async def _next_step(self) -> None:
         try:
-            if self.wanted and self.refused is None:
+            if self._forgetting and self.asked:
+                await self._until_done(self._forget)
+            elif self.wanted and self.refused is None:
                 await self._hold()
             elif not self.wanted and self.actual is not Actual.NO:
-                await until_done(self._deregister)
+                await self._until_done(self._deregister)
             else:
                 await self._changed.wait()
         except asyncio.CancelledError:
@@ -156,7 +200,19 @@ class Registration:
     async def _hold(self) -> None:
         """Register and keep the service. After quick losses, the pauses become longer."""
         with contextlib.suppress(RegistrationRefused):
-            await until_done(self._register_and_keep, fatal=(RegistrationRefused,))
+            await self._until_done(self._register_and_keep, RegistrationRefused)
+
+    async def _until_done(
+        self, attempt: Callable[[], Awaitable[None]], *fatal: type[Exception]
+    ) -> None:
+        await until_done(attempt, fatal=fatal, longest=self.registry.retry, pause=self._pause)
+
+    async def _pause(self, seconds: float) -> None:
+        self.retry_at = asyncio.get_running_loop().time() + seconds
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.retry_at = None
 
     async def _register_and_keep(self) -> None:
         if self.actual is not Actual.YES:
@@ -170,12 +226,13 @@ class Registration:
         else:
             self.confirmed = False
             self._set(Actual.NO, reason if isinstance(reason, str) and reason else "lost")
-        if now() - began < LONGEST:
+        if now() - began < self.registry.retry:
             raise ConnectionError(self.error)
 
     async def _register(self) -> None:
         # From here on the state is unknown until the registry has answered.
-        self.actual, self.asking = Actual.UNKNOWN, True
+        self.asked = self.asking = True
+        self._become(Actual.UNKNOWN)
         self.on_change(self)
         now = asyncio.get_running_loop().time
         began = now()
@@ -200,7 +257,8 @@ class Registration:
         self._set(Actual.YES, "")
 
     async def _deregister(self) -> None:
-        self.actual, self.confirmed = Actual.UNKNOWN, False  # a cancelled call may have worked
+        self._become(Actual.UNKNOWN)  # a cancelled call may have worked
+        self.confirmed = False
         self.on_change(self)
         try:
             async with asyncio.timeout(self._timeout):
@@ -210,13 +268,25 @@ class Registration:
             raise
         self._set(Actual.NO, "")
 
+    async def _forget(self) -> None:
+        self.confirmed = False
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.registry.forget(self._instance)
+        except Exception as error:
+            self._set(self.actual, f"forget: {self._problem(error)}")
+            raise
+        self.asked = False
+        self._set(Actual.NO, "")
+
     def _problem(self, error: Exception) -> str:
         late = isinstance(error, TimeoutError) and not text_of(error)
         return reason_of(error, self._timeout) if late else _told(error)
 
     def _set(self, actual: Actual, error: str) -> None:
         changed = actual is not self.actual or error != self.error
-        self.actual, self.error = actual, error
+        self._become(actual)
+        self.error = error
         if changed:
             say = self._log[1 if error else 0]
             say(
@@ -229,68 +299,14 @@ class Registration:
             )
         self.on_change(self)
 
-
-class Those(Generic[T]):
-    """A set that keeps the order of adding: the objects for which a condition is true."""
-
-    def __init__(self) -> None:
-        self._those: dict[T, None] = {}
-
-    def note(self, one: T, *, so: bool) -> None:
-        """Set whether the condition is true for an object."""
-        if so:
-            self._those.setdefault(one)
-        else:
-            self._those.pop(one, None)
-
-    def __len__(self) -> int:
-        return len(self._those)
-
-    def first(self, most: int) -> list[T]:
-        """Return the first objects, `most` at the most."""
-        return list(islice(self._those, most))
+    def _become(self, actual: Actual) -> None:
+        if actual is not self.actual:
+            self.actual, self.since = actual, time.time()
 
 
-class LeavingRegistry:
-    """
-    A registry that is being removed. Readiness ignores it, but services are still registered.
-
-    Args:
-        registry: The registry.
-        tasks: The tasks that keep its registrations.
-        on_change: Called after each change of a registration.
-
-    Attributes:
-        registrations: Its registrations, with the names of their services.
-    """
-
-    def __init__(
-        self,
-        registry: Registry,
-        tasks: list[asyncio.Task[None]],
-        on_change: Callable[[], None],
-    ) -> None:
-        self.registry = registry
-        self.tasks = tasks
-        self.registrations: list[tuple[str, Registration]] = []
-        self._on_change = on_change
-        self._left: Those[Registration] = Those()
-
-    @property
-    def out(self) -> bool:
-        """True when no service is registered there any more."""
-        return not self._left
-
-    def take(self, service: str, registration: Registration) -> None:
-        """Take over one registration, and deregister it."""
-        self.registrations.append((service, registration))
-        registration.on_change = self._note
-        self._note(registration)
-        registration.want(wanted=False)
-
-    def _note(self, registration: Registration) -> None:
-        self._left.note(registration, so=registration.actual is not Actual.NO)
-        self._on_change()
+def overrides_forget(registry: Registry) -> bool:
+    """Return True if the registry does anything in `forget`."""
+    return getattr(registry.forget, "__func__", None) is not Registry.forget
 
 
 def _as_json(told: Mapping[Any, object]) -> dict[str, object]:

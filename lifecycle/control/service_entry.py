@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lifecycle.contracts import Instance
-from lifecycle.control.registration import Actual, Registration, Those
+from lifecycle.control.registration import Actual, Registration
+from lifecycle.control.those import Those
 from lifecycle.exceptions import RegistrationRefused
 
 if TYPE_CHECKING:
     from lifecycle.status_records import ServiceStatus
+
+
+SHOWN: Final = 3
+"""Registries that a reason names at most."""
 
 
 class ServiceEntry:
@@ -19,8 +24,8 @@ class ServiceEntry:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.held_by: dict[str, str] = {}
-        self.offline_since = 0.0
-        """When it went offline the last time, by the clock of the control loop."""
+        self.settles_at = 0.0
+        """When `settle` is over after it went offline, by the clock of the control loop."""
         self.registrations: dict[str, Registration] = {}
         self.waiters: set[asyncio.Event] = set()
         self._unconfirmed: Those[Registration] = Those()
@@ -61,6 +66,13 @@ class ServiceEntry:
     def refusal(self) -> RegistrationRefused | None:
         """Return the permanent refusal of a required registry, if there is one."""
         return next((registration.refused for registration in self._refused.first(1)), None)
+
+    def missing(self) -> str:
+        """Return in words which required registries have not acknowledged the service, and why."""
+        found = [
+            f"{each.registry.name} ({each.problem()})" for each in self._unconfirmed.first(SHOWN)
+        ]
+        return f"unregistered in {', '.join(found)}" if found else "unregistered"
 
     def status(self) -> ServiceStatus:
         """Return the service as `/status` shows it. For the control loop."""

@@ -23,10 +23,14 @@ from typing import TYPE_CHECKING, Final
 from lifecycle.calls.durations import Durations
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
-from lifecycle.control.registration import Actual, LeavingRegistry, Registration, Those
+from lifecycle.control.closing import close
+from lifecycle.control.leaving_registry import LeavingRegistry
+from lifecycle.control.registration import Actual, Registration
 from lifecycle.control.service_entry import ServiceEntry
-from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, reason_of
-from lifecycle.links import help_page
+from lifecycle.control.settle_times import SettleTimes
+from lifecycle.control.those import Those
+from lifecycle.drain.timetable import FORGET_TIME, SettleTime
+from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
 from lifecycle.log import Log
 from lifecycle.start_report import StartReport
 
@@ -55,10 +59,16 @@ class Services:
         register_timeout: Seconds for one operation on a registry.
         log: The log, for every change of a registration.
         start_report: Gets the seconds of each first registration.
+        settle: The setting `settle`, in seconds.
     """
 
     def __init__(
-        self, *, register_timeout: float, log: Log, start_report: StartReport | None = None
+        self,
+        *,
+        register_timeout: float,
+        log: Log,
+        start_report: StartReport | None = None,
+        settle: float = 0.0,
     ) -> None:
         self._start_report = start_report
         self.entries: dict[str, ServiceEntry] = {}
@@ -86,6 +96,8 @@ class Services:
         self._left: Those[ServiceEntry] = Those()
         self._refused: Those[ServiceEntry] = Those()
         self._asking: Those[Registration] = Those()
+        self._to_forget: Those[Registration] = Those()
+        self._settle_times = SettleTimes(settle)
 
     @property
     def registries(self) -> list[str]:
@@ -137,13 +149,30 @@ class Services:
         self._wanted, self._withdrawn = False, True
         self._apply(self.entries.values())
 
+    @property
+    def settle(self) -> SettleTime:
+        """The settle time of a drain that starts now."""
+        return self._settle_times.longest()
+
+    def forget(self) -> None:
+        """Have the registries drop every address that they may still know, from now on."""
+        for registration in self._to_forget:
+            registration.forget()
+        for each in self._leaving:
+            each.forget()
+
+    @property
+    def all_forgotten(self) -> bool:
+        """True if no registry needs `forget` any more, also those that are being removed."""
+        return not self._to_forget and not any(each.to_forget for each in self._leaving)
+
     def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
         """Take services offline, with the reason of `who`."""
         entries = [self.entries[name] for name in names]
-        now = asyncio.get_running_loop().time()
+        settles_at = asyncio.get_running_loop().time() + self.settle.seconds
         for entry in entries:
             if entry.online:
-                entry.offline_since = now
+                entry.settles_at = settles_at
             entry.held_by[who] = reason
         self._apply(entries)
 
@@ -178,6 +207,8 @@ class Services:
     def _registration_changed(self, entry: ServiceEntry, registration: Registration) -> None:
         entry.note(registration)
         self._asking.note(registration, so=registration.required and registration.asking)
+        self._to_forget.note(registration, so=registration.to_forget)
+        self._settle_times.note(registration)
         self._changed(entry)
 
     def _changed(self, entry: ServiceEntry) -> None:
@@ -218,6 +249,11 @@ class Services:
         finally:
             waiters.discard(waiter)
 
+    async def _until_time(self, end: float, condition: Callable[[], bool]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await self.until(condition)
+
     def refusal(self) -> RegistrationRefused | None:
         """Return the permanent refusal of a service by a required registry, if there is one."""
         return next((entry.refusal() for entry in self._refused.first(1)), None)
@@ -252,6 +288,14 @@ class Services:
             f"{at}: {registration.error or 'no answer yet'}"
             for at, registration in self._registrations()
             if registration.actual is not Actual.NO
+        ]
+
+    def not_forgotten(self) -> list[str]:
+        """List the addresses that a registry may still know, as `unregistered` does."""
+        return [
+            f"{at}: {registration.error or 'no answer yet'}"
+            for at, registration in self._registrations()
+            if registration.to_forget
         ]
 
     def described(self) -> dict[str, dict[str, object]]:
@@ -291,7 +335,8 @@ class Services:
         """
         Remove registries. Readiness ignores them from now on.
 
-        First, their services are deregistered, within `register_timeout`. If a drain has started,
+        First, their services are deregistered and forgotten, within `register_timeout` in all. If a
+        deregistration takes too long, `forget` still has half a second. If a drain has started,
         the registries stay, because the drain deregisters the services and closes the registries.
 
         Args:
@@ -302,9 +347,13 @@ class Services:
             return
         leaving = [self._detach(each) for each in registries]
         self._leaving += leaving
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._timeout):
-                await self.until(lambda: all(each.out for each in leaving))
+        end = asyncio.get_running_loop().time() + self._timeout
+        forgets = any(each.to_forget for each in leaving)
+        reserve = min(FORGET_TIME, self._timeout / 2) if forgets else 0.0
+        await self._until_time(end - reserve, lambda: all(each.out for each in leaving))
+        for each in leaving:
+            each.forget()
+        await self._until_time(end, lambda: not any(each.to_forget for each in leaving))
         mine = [each for each in leaving if each in self._leaving]  # the others are already closed
         self._leaving = [each for each in self._leaving if each not in mine]
         self._wake()  # a drain may wait for these
@@ -317,36 +366,24 @@ class Services:
 
     def _detach(self, registry: Registry) -> LeavingRegistry:
         self._registries = [each for each in self._registries if each is not registry]
-        leaving = LeavingRegistry(registry, self._reconcilers.pop(registry.name), self._wake)
+        tasks = self._reconcilers.pop(registry.name)
+        leaving = LeavingRegistry(registry, tasks, self._leaving_changed)
         for entry in self.entries.values():
             registration = entry.registrations[registry.name]
             entry.drop(registration)
             self._asking.note(registration, so=False)
+            self._to_forget.note(registration, so=False)
             leaving.take(entry.instance.service, registration)
             self._changed(entry)
         return leaving
 
+    def _leaving_changed(self, registration: Registration) -> None:
+        self._settle_times.note(registration)
+        self._wake()
+
     async def close_registries(self, registries: Iterable[Registry], timeout: float) -> None:
         """Close registries, the last one first."""
-        now = asyncio.get_running_loop().time
-        end = now() + timeout
-        for left, registry in reversed(list(enumerate(registries, start=1))):
-            # In a task, so that a registry that hangs uses only its share of the time.
-            share = max(0.0, end - now()) / left
-            closing = asyncio.create_task(self._close_registry(registry))
-            await asyncio.wait({closing}, timeout=share)
-            closing.cancel()
-
-    async def _close_registry(self, registry: Registry) -> None:
-        try:
-            await registry.__aexit__(None, None, None)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one must be closed too
-            self._log.warning(
-                "registry close",
-                registry=registry.name,
-                reason=reason_of(error),
-                see=help_page("registry-not-closed"),
-            )
+        await close(registries, timeout, self._log)
 
     def status(self) -> list[ServiceStatus]:
         """Return the table as `/status` shows it."""

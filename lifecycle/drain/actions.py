@@ -118,6 +118,21 @@ class DrainActions:
             self._report.late = self._report.late or bool(names)
             calls.complain()
 
+    # forget
+
+    def find_what_to_forget(self) -> None:
+        """Look whether a registry still knows the address of a service."""
+        if self._parts.registrations.all_forgotten:
+            self._note(forgotten=True)
+
+    async def forget(self) -> None:
+        """Have the registries forget all addresses. They go on after this step, if it is late."""
+        registrations = self._parts.registrations
+        registrations.withdraw()  # the drain handler may be off
+        registrations.forget()
+        await registrations.until(lambda: registrations.all_forgotten)
+        self._note(forgotten=True)
+
     def answer_prestop(self) -> None:
         """Answer all preStop calls."""
         self._wait_over.set(None)

@@ -39,6 +39,8 @@ ONE_PRESS: Final = 0.25
 """Seconds within which two signals count as one, for example from a terminal and a supervisor."""
 LOOK_TIME: Final = 0.5
 """Seconds before the end of a wait in which other processes answer where their work stands."""
+FORGET_SHOWN: Final = 5
+"""Addresses still to be forgotten that `/status` names."""
 PRESSED: Final = ("SIGINT", "SIGQUIT")
 """Signals that a person sends with a key: Ctrl-C, Ctrl-\\."""
 
@@ -89,9 +91,15 @@ class Departure:
         now = self._clock()
         if parts.transitions.state is not State.READY and parts.registrations.all_out:
             settle = quiet = False  # no client can have found the app yet
-        stop_hooks = bool(self.hooks.stop)
-        timetable = Timetable.plan(parts.config, now, settle=settle, stop_hooks=stop_hooks)
-        self.drain = Drain(cause, timetable, self._clock)
+        settle_time = parts.registrations.settle
+        timetable = Timetable.plan(
+            parts.config,
+            now,
+            settle=settle_time.seconds if settle else 0.0,
+            stop_hooks=bool(self.hooks.stop),
+            forgets=not parts.registrations.all_forgotten,
+        )
+        self.drain = Drain(cause, timetable, self._clock, settle_time)
         parts.traffic.late_arrivals.begin(now, parts.registrations.ports())
         parts.traffic.watch(partial(run_soon, self._loop), now if quiet else -math.inf)
         self._began.set_result(self.drain)
@@ -229,11 +237,11 @@ class Departure:
         self._mark("quiet")
 
     async def _watch_deregistration(self, drain: Drain) -> None:
-        registrations = self._parts.registrations
-        until = drain.timetable.began + self._parts.config.register_timeout
+        registrations, plan = self._parts.registrations, drain.timetable
         done = await self._driver.by(
-            registrations.until(lambda: registrations.all_out), lambda: until
+            registrations.until(lambda: registrations.all_out), lambda: plan.deregister_until
         )
+        plan.deregistered(self._clock())
         self._driver.note(deregistered=True)
         drain.deregistration_done.set(done)
         self._mark("deregister")
@@ -309,8 +317,12 @@ class Departure:
         }
 
     def _waits_for(self) -> list[str]:
+        parts = self._parts
         if self.wait_over.happened:
             return told(self.hooks.stopping.names)
-        parts = self._parts
+        if self._driver.step == "forget":
+            names = parts.registrations.not_forgotten()
+            more = [f"{len(names) - FORGET_SHOWN:,} more"] if len(names) > FORGET_SHOWN else []
+            return [*(f"forget {each}" for each in names[:FORGET_SHOWN]), *more]
         found = told(held_up_by, parts.app_loop, parts.traffic, parts.registrations)
         return found + told(self.hooks.draining.names)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lifecycle.calls.moment import Moment
-from lifecycle.drain.timetable import Timetable
+from lifecycle.drain.timetable import SettleTime, Timetable
 
 RESERVE: Final = 0.05
 """Seconds by which a hook is told less than it has, so that one that uses all of it is in time."""
@@ -20,8 +20,16 @@ class Drain:
         cause: The cause of the drain, for example `SIGTERM` or `preStop`.
     """
 
-    def __init__(self, cause: str, timetable: Timetable, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cause: str,
+        timetable: Timetable,
+        clock: Callable[[], float],
+        settle_time: SettleTime = SettleTime(0.0),  # noqa: B008 - it is immutable
+    ) -> None:
         self.cause = cause
+        self.settle_time = settle_time
+        """The settle time, also if it is skipped."""
         self.timetable = timetable
         self._clock = clock
         self.settle_passed: Moment[None] = Moment()

@@ -58,6 +58,7 @@ class Driver:
                 marks = False
             if taken:  # last, because the report includes its own step
                 step.then(actions)
+            step.after(actions)
 
     async def _take(self, step: Step, actions: Actions, timetable: Timetable, terms: Terms) -> bool:
         if step.skip(self.facts):

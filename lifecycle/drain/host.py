@@ -15,7 +15,7 @@ from lifecycle.calls.stacks import Straggler
 from lifecycle.calls.transitions import Transitions
 from lifecycle.config import Config
 from lifecycle.drain.in_flight import Traffic
-from lifecycle.drain.timetable import Timetable
+from lifecycle.drain.timetable import SettleTime, Timetable
 from lifecycle.log import Log
 
 
@@ -100,8 +100,19 @@ class Registrations(Protocol):
     def all_out(self) -> bool:
         """True if no registration is left."""
 
+    @property
+    def all_forgotten(self) -> bool:
+        """True if no registry needs `forget` any more."""
+
+    @property
+    def settle(self) -> SettleTime:
+        """The settle time of a drain that starts now."""
+
     def withdraw(self) -> None:
         """Deregister everything from now on."""
+
+    def forget(self) -> None:
+        """Have the registries drop every address that they may still know, from now on."""
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition on the table is true."""
@@ -111,6 +122,9 @@ class Registrations(Protocol):
 
     def unregistered(self) -> list[str]:
         """List what may still be registered, for example `orders@consul: no answer yet`."""
+
+    def not_forgotten(self) -> list[str]:
+        """List the addresses that a registry may still know, as `unregistered` does."""
 
     def described(self) -> Mapping[str, Mapping[str, object]]:
         """Return the details from the registries, by registration, for example `orders@consul`."""

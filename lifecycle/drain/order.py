@@ -35,6 +35,7 @@ class Facts(NamedTuple):
         hooks: Every `lifecycle_drain` hook has returned.
         deregistered: Every registry has confirmed the deregistration, or was too late.
         prestop: preStop was called.
+        forgotten: Every registry has forgotten this pod, or none needs to.
         signalled: A signal has come.
         forced: A second signal has come, so nothing more is waited for.
         main_over: Main has ended.
@@ -47,6 +48,7 @@ class Facts(NamedTuple):
 
     hooks: bool = False
     deregistered: bool = False
+    forgotten: bool = False
     prestop: bool = False
     signalled: bool = False
     forced: bool = False
@@ -66,6 +68,12 @@ class Actions(Protocol):
 
     def note_what_held_up(self) -> None:
         """Store for the report what the drain still waited for."""
+
+    def find_what_to_forget(self) -> None:
+        """Make `forgotten` true if no registry needs `forget`."""
+
+    async def forget(self) -> None:
+        """Have the registries forget this pod. Makes `forgotten` true."""
 
     def answer_prestop(self) -> None:
         """Let `lifecycle prestop` return. SIGTERM may come now."""
@@ -137,7 +145,8 @@ class Step(NamedTuple):
         begin: Called at the start of the step.
         work: Called at the start too, and cancelled at the end of the step.
         late: Called if the step has reached its time limit.
-        then: Called at the end of the step in any case.
+        then: Called at the end of the step in any case, but not if it is skipped.
+        after: Called after the step, also if it is skipped.
     """
 
     name: str
@@ -151,6 +160,7 @@ class Step(NamedTuple):
     work: Callable[[Actions], Awaitable[None]] | None = None
     late: Callable[[Actions], None] = lambda _: None
     then: Callable[[Actions], None] = lambda _: None
+    after: Callable[[Actions], None] = lambda _: None
 
 
 def flush_until(plan: Timetable, terms: Terms) -> float:
@@ -166,12 +176,26 @@ ORDER: Final[Sequence[Step]] = (
         "wait",
         "calls the `lifecycle_drain` hooks",
         "every `lifecycle_drain` hook has returned, or, if forced, every registry has confirmed",
-        "drain start + grace_period - stop_timeout - 2",
+        "drain start + grace_period - stop_timeout - 2, or 0.5 s earlier if a registry has to forget",
         over=lambda so: so.hooks or (so.forced and so.deregistered),
         until=lambda plan, _: plan.wait_until,
         work=lambda do: do.call_hooks(),
         late=lambda do: do.note_what_held_up(),
-        then=lambda do: do.answer_prestop(),
+        then=lambda do: do.find_what_to_forget(),
+    ),
+    Step(
+        "forget",
+        "calls `forget` of the registries, if they have it",
+        "every registry has forgotten this pod",
+        "2 s after the start of this step, or earlier if the deregistration and this step have "
+        "taken register_timeout together, but not later than drain start + grace_period - "
+        "stop_timeout - 2",
+        over=lambda so: so.forgotten,
+        # Before preStop returns, because some servers close their listener when SIGTERM follows.
+        skip=lambda so: so.forgotten,
+        until=lambda plan, terms: min(terms.began + plan.forget_time, plan.forget_until),
+        work=lambda do: do.forget(),
+        after=lambda do: do.answer_prestop(),
     ),
     Step(
         "signal",
@@ -183,7 +207,7 @@ ORDER: Final[Sequence[Step]] = (
         # If PID 1 exits while preStop runs, that is a FailedPreStopHook, so stay until SIGTERM.
         skip=lambda so: so.signalled or not so.prestop,
         until=lambda plan, terms: min(
-            max(plan.wait_until, terms.began + SIGNAL_FOLLOWS), plan.main_until
+            max(plan.forget_until, terms.began + SIGNAL_FOLLOWS), plan.main_until
         ),
     ),
     Step(
@@ -223,7 +247,7 @@ ORDER: Final[Sequence[Step]] = (
         "drain start + register_timeout, but not later than drain start + grace_period - "
         "stop_timeout - 2",
         over=lambda so: so.out,
-        until=lambda plan, terms: min(plan.began + terms.register_timeout, plan.wait_until),
+        until=lambda plan, terms: min(plan.began + terms.register_timeout, plan.forget_until),
         work=lambda do: do.until_out(),
     ),
     Step(

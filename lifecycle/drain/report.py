@@ -8,6 +8,7 @@ from typing import Any, Final, ParamSpec
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
+from lifecycle.config import Config
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.elsewhere import Ended
 from lifecycle.drain.host import Parts, Registrations
@@ -62,7 +63,7 @@ class Report:
             code: The exit code.
         """
         registrations = parts.registrations
-        unregistered = registrations.unregistered()
+        unregistered, not_forgotten = registrations.unregistered(), registrations.not_forgotten()
         details: dict[str, Any] = {
             "forced": self.forced,
             "cut_off": self.cut_off,
@@ -71,6 +72,7 @@ class Report:
             "waited_for": "; ".join(self.waited_for),
             "stuck_at": self.stuck_at[-FRAMES_SHOWN:],
             "unregistered": unregistered,
+            "not_forgotten": not_forgotten,
             "registries": registrations.described(),
         }
         if registrations.names() and not parts.traffic.in_use:
@@ -82,7 +84,8 @@ class Report:
         seen = parts.traffic.arrivals()
         for_tune = {
             "services": [*names[:SERVICES_SHOWN], *(["…"] if len(names) > SERVICES_SHOWN else [])],
-            "settings": {name: getattr(parts.config, name) for name in SETTINGS_SHOWN},
+            "settings": _settings(parts.config, drain),
+            "settle_from": drain.settle_time.registry or None,
             "last_connection": seen["last_connection"],
             "last_request": seen["last_request"],
             "arrivals": seen["arrivals"],
@@ -91,7 +94,7 @@ class Report:
             "settle_factor": None if drain.settle_factor == 1 else drain.settle_factor,
             "after_closing": drain.after_closing,
         }
-        bad = self.cut_off or self.forced or self.late or unregistered
+        bad = self.cut_off or self.forced or self.late or unregistered or not_forgotten
         (parts.log.warning if bad else parts.log.info)(
             "drain report",
             cause=drain.cause,
@@ -107,6 +110,12 @@ class Report:
         if last is None:
             return {}
         return {"name": fit(last.name, NAME_BYTES + AGENT_BYTES), "age": round(last.age, 3)}
+
+
+def _settings(config: Config, drain: Drain) -> dict[str, float]:
+    """Return the settings in force. A registry may have set `settle`."""
+    found = {name: getattr(config, name) for name in SETTINGS_SHOWN}
+    return found | {"settle": drain.settle_time.seconds}
 
 
 def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> list[str]:

@@ -151,7 +151,7 @@ TWELVE: Final[dict[str, Way]] = {
     ),
     "place": Way(
         "unschedulable",
-        "The nodeSelector or the node affinity of the pod excludes ",
+        "The nodeSelector or the node affinity of the pod excludes every node",
         lambda made: spec(made).update(nodeSelector={"disk": "none-such"}),
     ),
     "budget": Way("eviction", "can never be evicted from it", _budget),
@@ -177,7 +177,7 @@ MORE: Final[dict[str, Way]] = {
         "does not have the program lifecycel",
         lambda made: app(made)["command"].__setitem__(0, "lifecycel"),
     ),
-    "resources": Way("unschedulable", "Too little cpu is left for the pod on ", _big),
+    "resources": Way("unschedulable", "Too little cpu is left for the pod on every node", _big),
     "probe": Way(
         "probe-fails",
         "probe postgres of the app fails with the reason: no route to the database",

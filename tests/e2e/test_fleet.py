@@ -62,7 +62,7 @@ class Person:
         space.create({**api, "kind": "RoleBinding", "roleRef": role, "subjects": [who]})
         token = accounts.token(space, f"{name}-token", name)
         self.kubeconfig = folder / name
-        self.kubeconfig.write_text(yaml.safe_dump(config(target, space, token)))
+        self.kubeconfig.write_text(yaml.safe_dump(_config(target, space, token)))
 
     def run(self, *words: str, code: int = 0) -> str:
         """Run the program, and return all that it has written."""
@@ -92,8 +92,7 @@ class Person:
         self._space.wait(shown, what, about=pod)
 
 
-def config(target: Target, space: Space, token: str) -> dict[str, Any]:
-    """Return a kubeconfig with a token."""
+def _config(target: Target, space: Space, token: str) -> dict[str, Any]:
     found = KubeConfig.from_file(target.kubeconfig).get()
     assert found is not None
     cluster = {

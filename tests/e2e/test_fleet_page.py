@@ -40,11 +40,6 @@ def names(pod: Pod, token: str = "") -> dict[str, Any]:
     return {f"{each['namespace']}/{each['name']}": each for each in json.loads(body)["pods"]}
 
 
-def ready(pod: Pod) -> set[str]:
-    """Return the pods that a replica shows as ready."""
-    return {name for name, each in names(pod).items() if each["ready"]}
-
-
 @contextmanager
 def reading(pods: list[Pod]) -> Iterator[None]:
     """Hold a stream of each replica open. Each one must have ended as a whole at the end."""
@@ -87,10 +82,12 @@ def test_the_page_runs_with_exactly_the_rights_that_are_written(
     with applied(space, kubectl) as found:
         for replica in found:
             assert replica.metadata is not None
-            own = {f"{space.name}/{each.metadata.name}" for each in found if each.metadata}
-            # The page has a change a moment after kubectl has it.
-            space.wait(lambda: own <= ready(replica), f"{own} on the page")  # noqa: B023
-            assert {names(replica)[each]["workload"] for each in own} == {"deploy/orders"}
+            shown = names(replica)
+            for each in found:
+                assert each.metadata is not None
+                own = shown[f"{space.name}/{each.metadata.name}"]
+                assert own["workload"] == "deploy/orders"
+                assert own["ready"]
             status, metrics = ask(replica, "/metrics")
             assert status == 200
             for kind in ("pods", "endpointslices", "events"):

@@ -304,6 +304,31 @@ def test_an_unknown_variable(start: Start, modules: Path) -> None:
     assert "LIFECYCLE_SETTEL is not a setting. Did you mean LIFECYCLE_SETTLE?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "LIFECYCLE_NACOS_URL",
+            "is set, but the plugin 'nacos' is not installed. Run `pip install",
+        ),
+        ("LIFECYCLE_NACO_URL", "is not a setting. Use LIFECYCLE_NACOS_URL after `pip install"),
+    ],
+)
+def test_a_registry_that_is_not_installed(
+    start: Start, modules: Path, name: str, hint: str
+) -> None:
+    """The app would be ready, and nobody would find it: it does not start, and `config` fails."""
+    app = command(start, "shop:main", **{name: "nacos://nacos:8848"})
+    assert app.wait() == 2
+    assert f"{name} {hint} lifecycle-nacos`" in app.stderr
+    assert "Traceback" not in app.stderr
+
+    done = app.cli("config")
+    assert done.returncode == 2
+    assert f"{name} {hint} lifecycle-nacos`" in done.stderr
+    assert "grace_period" in done.stdout
+
+
 def test_an_optional_registry_that_is_none(start: Start, modules: Path) -> None:
     """`optional_registries` that names no registry is a warning, with those there are."""
     app = command(start, "shop:main", LIFECYCLE_OPTIONAL_REGISTRIES="local,locla")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.registration_table import HEADER
 from lifecycle.testing.environment import handed_on
 from tests.process.explained import message_of
 from tests.process.kit import App, cli, free_port, wait_for
@@ -74,7 +75,8 @@ def test_ls_offline_online(app: App) -> None:
     held = app.cli("ls")
     assert held.returncode == 0
     assert re.search(r"^orders +\d+ +offline \(operator.*\)", held.stdout, re.MULTILINE)
-    assert re.search(r"^billing +- +online", held.stdout, re.MULTILINE)
+    assert re.search(r"^billing +- +online +local +yes +yes +\d", held.stdout, re.MULTILINE)
+    assert held.stdout.split("\n")[0].split() == list(HEADER)
     assert app.cli("online", "orders").stdout == "OK: orders\n"
 
     for word in ("nosuch*", "", "a b", "x&service=orders", "%2a"):

@@ -283,7 +283,9 @@ def test_status(app: App, at: tuple[str, int]) -> None:
 
 def test_ls_version_help(at: tuple[str, int]) -> None:
     """`/ls` lists the services, `/version` the version, `/help` every path with its level."""
-    assert re.search(r"^orders +\d+ +online +local\(yes\)$", wire.ask(at, "/ls").text, re.MULTILINE)
+    listed = wire.ask(at, "/ls").text
+    row = r"^orders +\d+ +online +local +yes +yes +[\d.]+ (s|min) +- +-$"
+    assert re.search(row, listed, re.MULTILINE), listed
     assert wire.ask(at, "/version").text.startswith("pod-lifecycle ")
     listed = {tuple(line.split()[:3]) for line in wire.ask(at, "/help").text.splitlines()}
     assert {

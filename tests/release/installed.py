@@ -18,12 +18,8 @@ QUICK: Final = ("tests/unit", "tests/checks", "tests/manifests", "plugins")
 WITH_SERVERS: Final = (
     "plugins/opentelemetry/tests/test_hosts.py",
     "plugins/opentelemetry/tests/test_collector.py",
-    "plugins/fleet/tests/test_rollout_display.py",
-    "plugins/fleet/tests/test_rollout_docs.py",
-    "plugins/fleet/tests/test_rollout_page.py",
-    "plugins/fleet/tests/test_serve_page.py",
 )
-"""Left out, because they need servers, frameworks or a browser that are not installed there."""
+"""Left out, because they need servers and frameworks that are not installed there."""
 SOURCES: Final = ("lifecycle", "plugins/*/src")
 WHERE: Final = """
 import importlib, importlib.metadata, pathlib, sys

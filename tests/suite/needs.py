@@ -34,6 +34,11 @@ class Need:
         return shutil.which(self.program) is not None
 
 
+ZOOKEEPER: Final = tuple(
+    f"plugins/zookeeper/tests/test_{each}.py"
+    for each in ("flaps", "outages", "processes", "providers", "registry", "rights", "tls")
+)
+"""Tests with a real ZooKeeper server."""
 NEEDS: Final = (
     Need("redis-server", "redis-server", ("tests/hosts/test_redis_worker.py",)),
     Need("redis-server", "redis-server", ("tests/hosts/test_faststream_worker.py",)),
@@ -42,6 +47,12 @@ NEEDS: Final = (
     Need("busybox", "busybox", ("tests/process/test_exec_hooks.py",)),
     Need("go", "golang-go", ("tests/hosts/test_go.py",)),
     Need("go", "golang-go", ("plugins/opentelemetry/tests/test_collector.py",)),
+    Need("javac", "default-jdk-headless", ("tests/registries/test_zookeeper.py",)),
+    Need("javac", "default-jdk-headless", ZOOKEEPER),
+    Need("mvn", "maven", ("tests/registries/test_zookeeper.py",)),
+    Need("mvn", "maven", ZOOKEEPER),
+    Need("openssl", "openssl", ("tests/registries/test_zookeeper.py",)),
+    Need("openssl", "openssl", ("plugins/zookeeper/tests/test_tls.py",)),
     Need("ps", "procps", ("tests/examples/test_demo.py",)),
     Need("dumb-init", "dumb-init", ("tests/process/test_command_surroundings.py",)),
     Need("tini", "tini", ("tests/process/test_command_surroundings.py",)),

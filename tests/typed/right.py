@@ -103,6 +103,17 @@ class Consul(lifecycle.Registry):
         return "lost"
 
 
+class Weighted(Consul):
+    """A registry that withdraws in two steps, with times of its own."""
+
+    settle = 7.0
+    retry = 1.0
+
+    async def forget(self, instance: lifecycle.Instance) -> None:
+        """Forget."""
+        self.settle = 9.0
+
+
 class Named(Consul):
     """A registry that is told its name."""
 

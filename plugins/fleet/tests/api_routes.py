@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -102,8 +100,6 @@ class Routes(Store):
         delay: Seconds before an answer.
         bookmarks: Whether a watch that ends by its timeout gets a bookmark before.
         short_watches: Whether each watch ends at once, as behind a proxy without streams.
-        flawed: What each watch has in place of the changes, kind and object, before it ends at once.
-        ahead: Seconds by which its clock, that of the header `Date`, is ahead of this machine.
     """
 
     def __init__(self) -> None:
@@ -119,8 +115,6 @@ class Routes(Store):
         self.delay = 0.0
         self.bookmarks = True
         self.short_watches = False
-        self.flawed: list[tuple[str, Object]] | None = None
-        self.ahead = 0.0
         self.watching: set[asyncio.Queue[str]] = set()
 
     async def answer(self, given: Request, *, trusted: bool) -> None:
@@ -139,7 +133,7 @@ class Routes(Store):
             self._admit(asked, given, trusted=trusted)
             await self._answer(asked, given)
         except Answered as answered:
-            await self._send(given.writer, answered.code, status(answered.code, answered.message))
+            await send(given.writer, answered.code, status(answered.code, answered.message))
 
     def _admit(self, asked: Asked, given: Request, *, trusted: bool) -> None:
         token = given.headers.get("authorization", "")
@@ -158,26 +152,25 @@ class Routes(Store):
 
     async def _answer(self, asked: Asked, given: Request) -> None:
         if asked.plural == "version":
-            await self._send(given.writer, 200, {"gitVersion": "v1.34.2"})
+            await send(given.writer, 200, {"gitVersion": "v1.34.2"})
             return
         if kind := REVIEWS.get(asked.plural):
             answer = {**asked.body, "kind": kind, "status": self.review(kind, asked.body["spec"])}
-            await self._send(given.writer, 201, answer)
+            await send(given.writer, 201, answer)
             return
         if asked.plural not in APIS:
             raise Answered(404, "the server could not find the requested resource")
         if asked.verb == "exec":
             await self._exec(asked, given)
         elif asked.subresource == "log":
-            await self._write(given.writer, 200, "text/plain", self._log(asked))
+            await send_text(given.writer, self._log(asked))
         elif asked.verb == "watch":
-            watch = self._watch if self.flawed is None else self._watch_with_flaws
-            await watch(asked, given.writer)
+            await self._watch(asked, given.writer)
         elif asked.verb == "list":
-            await self._send(given.writer, 200, self._list(asked))
+            await send(given.writer, 200, self._list(asked))
         else:
             code = 201 if asked.verb == "create" else 200
-            await self._send(given.writer, code, self._one(asked, given))
+            await send(given.writer, code, self._one(asked, given))
 
     def _log(self, asked: Asked) -> str:
         name = (asked.namespace, asked.name, asked.query.get("container", ""))
@@ -234,7 +227,8 @@ class Routes(Store):
         given = float(asked.query.get("timeoutSeconds", 3600))
         seconds = 0.0 if self.short_watches else given
         ending = loop.call_later(seconds, controls.put_nowait, "polite")
-        writer.write(self._head(200, "application/json", "Transfer-Encoding: chunked"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
         try:
             if not version:
                 version, found = self.select(plural, asked.namespace, wanted)
@@ -263,13 +257,6 @@ class Routes(Store):
             ending.cancel()
             self.watching.discard(controls)
 
-    async def _watch_with_flaws(self, _asked: Asked, writer: asyncio.StreamWriter) -> None:
-        writer.write(self._head(200, "application/json", "Transfer-Encoding: chunked"))
-        for kind, thing in self.flawed or ():
-            chunk(writer, kind, thing)
-        writer.write(b"0\r\n\r\n")
-        await writer.drain()
-
     async def _exec(self, asked: Asked, given: Request) -> None:
         pod = self.objects.get(("pods", asked.namespace, asked.name))
         if pod is None:
@@ -282,19 +269,6 @@ class Routes(Store):
         where = (asked.namespace, asked.name, container)
         await api_exec.serve(given.head, given.reader, given.writer, where, words, self.execute)
         raise ConnectionAbortedError  # nothing else comes on this connection
-
-    async def _send(self, writer: asyncio.StreamWriter, code: int, thing: Object) -> None:
-        await self._write(writer, code, "application/json", json.dumps(thing))
-
-    async def _write(self, writer: asyncio.StreamWriter, code: int, kind: str, text: str) -> None:
-        body = text.encode()
-        writer.write(self._head(code, kind, f"Content-Length: {len(body)}") + body)
-        await writer.drain()
-
-    def _head(self, code: int, kind: str, length: str) -> bytes:
-        date = formatdate(time.time() + self.ahead, usegmt=True)
-        lines = (f"HTTP/1.1 {code} X", f"Date: {date}", f"Content-Type: {kind}", length)
-        return "".join(f"{each}\r\n" for each in (*lines, "")).encode()
 
 
 def understood(given: Request) -> Asked:
@@ -348,6 +322,22 @@ def chunk(writer: asyncio.StreamWriter, kind: str, thing: Object) -> None:
     """Send one event of a watch. As a real one, it escapes only what JSON requires."""
     line = json.dumps({"type": kind, "object": thing}, ensure_ascii=False).encode() + b"\n"
     writer.write(b"%x\r\n%s\r\n" % (len(line), line))
+
+
+async def send(writer: asyncio.StreamWriter, code: int, thing: Object) -> None:
+    """Send an answer."""
+    body = json.dumps(thing).encode()
+    writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % code)
+    writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    await writer.drain()
+
+
+async def send_text(writer: asyncio.StreamWriter, text: str) -> None:
+    """Send a text."""
+    body = text.encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
 
 
 def status(code: int, message: str) -> Object:

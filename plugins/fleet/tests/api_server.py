@@ -52,7 +52,6 @@ class ApiServer(Routes):
         self.client_ca = client_ca
         self.port = 0
         self._open: set[asyncio.StreamWriter] = set()
-        self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
@@ -155,7 +154,7 @@ class ApiServer(Routes):
         self._stop = asyncio.Event()  # a new one for a new loop
         self.on_change = lambda: self._control("change")
         server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, ssl=self._context(), reuse_address=True
+            self._serve, "127.0.0.1", self.port, ssl=self._context(), reuse_address=True
         )
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
@@ -174,13 +173,8 @@ class ApiServer(Routes):
             context.load_verify_locations(self.client_ca)
         return context
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)  # at once, so that the end of this server finds each connection
-        serving = asyncio.create_task(self._serve(reader, writer))
-        self._serving.add(serving)
-        serving.add_done_callback(self._serving.discard)
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         trusted = bool(self.client_ca and writer.get_extra_info("peercert"))
         try:
             while given := await _read(reader, writer):

@@ -6,9 +6,6 @@ import json
 from fnmatch import fnmatchcase
 
 from plugins.fleet.tests.api_exec import Call, NotStarted
-from plugins.fleet.tests.api_objects import Store
-
-ANNOTATION = "pod-lifecycle.dev/status"
 
 
 class App:
@@ -17,7 +14,6 @@ class App:
 
     Args:
         services: The names of its app services.
-        api: The API server whose annotation of the pod shows what is offline, as a real app's does.
 
     Attributes:
         held: For each pod, the app services that a person has taken offline.
@@ -27,9 +23,8 @@ class App:
         program: What the command is called. Another one is not found.
     """
 
-    def __init__(self, *services: str, api: Store | None = None) -> None:
+    def __init__(self, *services: str) -> None:
         self.services = services
-        self.api = api
         self.held: dict[str, set[str]] = {}
         self.calls: list[tuple[str, list[str]]] = []
         self.fails: dict[str, tuple[int, str]] = {}
@@ -45,7 +40,6 @@ class App:
         if word in ("offline", "online"):
             names = {each for each in self.services if fnmatchcase(each, rest[0])}
             self.held[call.pod] = held | names if word == "offline" else held - names
-            self._annotate(call.namespace, call.pod)
         if word in self.hangs:
             call.gone.wait(30)
         if word in self.fails:
@@ -59,18 +53,6 @@ class App:
         else:
             call.out(f"{word} of {call.pod}: \x1b[31mred\x1b[0m\n")
         return 0
-
-    def _annotate(self, namespace: str, pod: str) -> None:
-        found = self.api.objects.get(("pods", namespace, pod)) if self.api else None
-        annotation = found["metadata"]["annotations"].get(ANNOTATION) if found else None
-        if self.api is None or annotation is None:
-            return
-        shown = {"offline": [], "online": []}
-        for each in self.services:
-            shown["offline" if each in self.held[pod] else "online"].append(each)
-        text = json.dumps(json.loads(annotation) | shown)
-        change = {"metadata": {"annotations": {ANNOTATION: text}}}
-        self.api.patch("pods", namespace, pod, change)
 
     def status(self, held: set[str]) -> dict[str, object]:
         """Return a status."""

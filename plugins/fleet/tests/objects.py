@@ -56,7 +56,7 @@ def pod(
         "namespace": namespace,
         "name": name,
         "uid": f"uid-{name}",
-        "creationTimestamp": at(300_020),
+        "creationTimestamp": at(120),
         "labels": own | dict(labels or {}),
         "annotations": {"pod-lifecycle.dev/status": annotation} if annotation else {},
         "ownerReferences": [
@@ -68,7 +68,7 @@ def pod(
     status = {
         "name": "app",
         "restartCount": restarts,
-        "state": state or {"running": {"startedAt": at(300_000)}},
+        "state": state or {"running": {"startedAt": at(100)}},
         "lastState": {"terminated": last} if last else {},
     }
     return {

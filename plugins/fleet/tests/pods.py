@@ -9,8 +9,6 @@ from typing import Any, Final
 Object = dict[str, Any]
 
 NOW: Final = 1_790_000_000.0
-STARTED: Final = 1_600_000_000.0
-"""When containers were started, before everything that an app tells, also in real time."""
 HASH: Final = "7d9f6c5b8"
 ANNOTATION: Final = "pod-lifecycle.dev/status"
 REGISTERED: Final = "pod-lifecycle.dev/registered"
@@ -47,7 +45,7 @@ def container(state: str = "running", restarts: int = 0, last: Object | None = N
         last: How it has ended before: what `ended` returns.
     """
     word, _, rest = state.partition(" ")
-    found: Object = {"startedAt": stamp(STARTED)}
+    found: Object = {"startedAt": stamp(NOW - 3600)}
     if word == "waiting":
         found = {"reason": rest}
     if word == "ended":

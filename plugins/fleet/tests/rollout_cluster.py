@@ -55,8 +55,6 @@ class Cluster(ApiServer):
         replicas: The replicas of the Deployment.
         surge: Its maxSurge.
         unavailable: Its maxUnavailable.
-        ahead: Seconds by which the clock of the API server is ahead of this machine.
-        node_ahead: Seconds by which the clock of the nodes is.
         more: Other parts of its spec.
 
     Attributes:
@@ -66,18 +64,9 @@ class Cluster(ApiServer):
     """
 
     def __init__(
-        self,
-        replicas: int = 3,
-        *,
-        surge: Any = 1,
-        unavailable: Any = 0,
-        ahead: float = 0.0,
-        node_ahead: float = 0.0,
-        **more: Any,
+        self, replicas: int = 3, *, surge: Any = 1, unavailable: Any = 0, **more: Any
     ) -> None:
         super().__init__()
-        self.ahead = ahead
-        self.node_ahead = node_ahead
         self.versions: dict[str, Behaviour] = {}
         self.patched: list[Object] = []
         self.slow = 0.0
@@ -109,14 +98,6 @@ class Cluster(ApiServer):
         super().__exit__(*exc)
 
     # What tests ask and do
-
-    def now(self) -> float:
-        """Return the time of the API server."""
-        return time.time() + self.ahead
-
-    def node_now(self) -> float:
-        """Return the time of the nodes."""
-        return time.time() + self.node_ahead
 
     @property
     def deployment(self) -> Object:
@@ -170,8 +151,6 @@ class Cluster(ApiServer):
             while self._timers and self._timers[0][0] <= now:
                 heapq.heappop(self._timers)[2]()
             self._changes.clear()
-            if self._ending:  # or what woke it would be forgotten
-                return
             with self._lock:
                 if ("deployments", NAMESPACE, NAME) in self.objects:
                     self._sync()
@@ -212,7 +191,7 @@ class Cluster(ApiServer):
                     "labels": {"app": NAME, HASH: number},
                     "annotations": {REVISION: "0"},
                     "ownerReferences": [_owner("Deployment", found)],
-                    "creationTimestamp": stamp(self.now()),
+                    "creationTimestamp": stamp(time.time()),
                 },
                 "spec": {"replicas": 0, "template": template},
                 "status": {},
@@ -321,7 +300,7 @@ class Cluster(ApiServer):
                     "namespace": NAMESPACE,
                     "name": name,
                     "labels": template["metadata"]["labels"],
-                    "creationTimestamp": stamp(self.now()),
+                    "creationTimestamp": stamp(time.time()),
                     "ownerReferences": [_owner("ReplicaSet", owner)],
                 },
                 "spec": copy.deepcopy(template["spec"]),
@@ -336,7 +315,7 @@ class Cluster(ApiServer):
     def _set(self, name: str, state: Object, *, ready: bool = False, **container: Any) -> bool:
         if ("pods", NAMESPACE, name) not in self.objects:
             return False
-        now = stamp(self.node_now())
+        now = stamp(time.time())
         conditions = [
             {"type": "PodScheduled", "status": "True", "lastTransitionTime": now},
             {"type": "Ready", "status": str(ready), "lastTransitionTime": now},
@@ -364,7 +343,7 @@ class Cluster(ApiServer):
         if not does.image:
             self._set(name, {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
             return
-        running = {"running": {"startedAt": stamp(self.node_now())}}
+        running = {"running": {"startedAt": stamp(time.time())}}
         self._set(name, running, containerID="c")
         if does.crash is not None:
             self._after(0.05, lambda: self._crash(name, does.crash))
@@ -377,7 +356,7 @@ class Cluster(ApiServer):
             self._set(name, running, ready=True, containerID="c")
 
     def _crash(self, name: str, code: int | None) -> None:
-        ended = {"exitCode": code, "reason": "Error", "finishedAt": stamp(self.node_now())}
+        ended = {"exitCode": code, "reason": "Error", "finishedAt": stamp(time.time())}
         self._set(
             name,
             {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
@@ -390,19 +369,19 @@ class Cluster(ApiServer):
         does, name = self._behaviour(pod), pod["metadata"]["name"]
         grace = pod["spec"].get("terminationGracePeriodSeconds", 30)
         mark = {
-            "deletionTimestamp": stamp(self.now() + grace),
+            "deletionTimestamp": stamp(time.time() + grace),
             "deletionGracePeriodSeconds": grace,
         }
         self._change(pod, "pods", {"metadata": mark})
         if not does.hook:
-            self.put("events", event(pod, "FailedPreStopHook", "exit 1", at=self.node_now()))
+            self.put("events", event(pod, "FailedPreStopHook", "exit 1", at=time.time()))
         self._after(does.drain, lambda: self._end_pod(name, does))
 
     def _end_pod(self, name: str, does: Behaviour) -> None:
         ended = {
             "exitCode": does.code,
             "reason": "Completed" if does.code == 0 else "Error",
-            "finishedAt": stamp(self.node_now()),
+            "finishedAt": stamp(time.time()),
         }
         if not does.told or self._set(name, {"terminated": ended}, containerID="c"):
             self._after(0.01, lambda: self.delete("pods", NAMESPACE, name))

@@ -8,19 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
+from plugins.fleet.tests.api_server import ApiServer
 from tests.process.kit import QUICK, App, free_port
 
 LATEST: Final = 20.0
 """Seconds that anything may take on a busy machine."""
-
-
-class Access(Protocol):
-    """Something that writes a kubeconfig, such as a fake API server."""
-
-    def kubeconfig(self, folder: Path, namespace: str) -> Path:
-        """Write the kubeconfig."""
 
 
 class Answer:
@@ -120,13 +114,13 @@ class Served:
 
 @contextmanager
 def served(
-    api: Access, folder: Path, *words: str, ready: bool = True, port: int = 0, **env: str
+    api: ApiServer, folder: Path, *words: str, ready: bool = True, port: int = 0, **env: str
 ) -> Iterator[Served]:
     """
     Run the server until the block ends.
 
     Args:
-        api: How to reach the API server.
+        api: The API server.
         folder: A folder for its kubeconfig and its output.
         words: More words of the command line.
         ready: Wait until it is READY.

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from lifecycle_fleet.cluster.api import Api
-from lifecycle_fleet.cluster.credential_plugin import PluginAuth
 from lifecycle_fleet.cluster.kinds import POD
 from lifecycle_fleet.cluster.kubeconfig import load
-from lifecycle_fleet.errors import FleetError, KubeconfigError
+from lifecycle_fleet.errors import FleetError
 
 from plugins.fleet.tests.api_server import LATEST, ApiServer, make_certificate
 
@@ -143,84 +139,3 @@ def test_what_goes_wrong_is_named(
     assert isinstance(error, FleetError)
     assert "the credential plugin " in str(error)
     assert problem in str(error)
-
-
-class Asking:
-    """
-    Requests with a plugin, and a clock that a test sets.
-
-    Attributes:
-        time: The time, in seconds.
-    """
-
-    def __init__(self, api: ApiServer, folder: Path) -> None:
-        self.time = 0.0
-        self._url = api.url
-        self._folder = folder
-
-    def play(self, script: str, scenario: Callable[[], Awaitable[None]]) -> None:
-        """Run a scenario."""
-        found = plugin(self._folder, script)["exec"] | {"command": str(self._folder / "login")}
-
-        async def run() -> None:
-            auth = PluginAuth(found, {}, ssl.create_default_context(), lambda: self.time)
-            self._http = httpx2.AsyncClient(base_url=self._url, auth=auth, trust_env=False)
-            async with asyncio.timeout(LATEST), self._http:
-                await scenario()
-
-        asyncio.run(run())
-
-    async def ask(self) -> int | str:
-        """Return the status of an answer, or why there is none."""
-        try:
-            return (await self._http.get("/api/v1/namespaces/shop/pods")).status_code
-        except KubeconfigError as error:
-            return str(error).partition(": ")[2]
-
-
-REFUSED = answer(token="wrong")
-FAILED = "the plugin ended with exit code 1"
-
-
-@pytest.mark.parametrize(
-    ("script", "told", "first", "later"), [("exit 1", FAILED, 1, 6), (REFUSED, 401, 2, 7)]
-)
-def test_a_plugin_that_fails_is_not_run_without_end(
-    api: ApiServer, tmp_path: Path, script: str, told: int | str, first: int, later: int
-) -> None:
-    """It may open a browser each time. The pauses are those of all requests together."""
-    asking = Asking(api, tmp_path)
-
-    async def scenario() -> None:
-        assert {await each for each in [asking.ask() for _ in range(5)]} == {told}
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(asking.ask()) for _ in range(5)]
-        assert {each.result() for each in asked} == {told}
-        assert runs(tmp_path) == first
-        for second in range(600):
-            asking.time = second
-            assert await asking.ask() == told
-        assert runs(tmp_path) == later
-
-    asking.play(script, scenario)
-
-
-def test_a_plugin_that_works_again_is_run_at_once(api: ApiServer, tmp_path: Path) -> None:
-    """As soon as the pause is over, and without a pause the next time."""
-    asking, token = Asking(api, tmp_path), tmp_path / "token"
-    script = (
-        f'test -s {token} || exit 1\nprintf \'{{"status": {{"token": "%s"}}}}\' "$(cat {token})"'
-    )
-
-    async def scenario() -> None:
-        assert await asking.ask() == FAILED
-        token.write_text("letmein")
-        assert await asking.ask() == FAILED
-        asking.time = 10.0
-        assert await asking.ask() == 200
-        api.token = "another"
-        token.write_text("another")
-        assert await asking.ask() == 200
-        assert runs(tmp_path) == 3
-
-    asking.play(script, scenario)

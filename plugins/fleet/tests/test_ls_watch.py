@@ -224,38 +224,3 @@ def test_a_reader_that_goes_away(api: ApiServer, kubeconfig: Path) -> None:
         api.put("pods", pod("one", annotation=told("ready")))
         assert process.stderr.read() == b""
         assert process.wait(LATEST) == 141
-
-
-@pytest.mark.usefixtures("kubeconfig")
-def test_pods_that_may_not_be_watched_end_the_command(api: ApiServer) -> None:
-    """The right to list them is not enough, and nothing is tried again."""
-    api.put("pods", pod("one", annotation=told()))
-    api.forced["watch pods"] = 403
-    ended = subprocess.run(
-        [*COMMAND, "ls", "--watch"], capture_output=True, text=True, timeout=LATEST, check=False
-    )
-
-    assert ended.returncode == 1
-    assert "forbidden: pods is forbidden" in ended.stderr
-    assert "cannot watch" in ended.stderr
-    assert ended.stdout == ""
-    assert sum(each.verb == "watch" and each.plural == "pods" for each in api.asked) == 1
-
-
-@pytest.mark.usefixtures("kubeconfig")
-@pytest.mark.parametrize(
-    ("plural", "column"), [("endpointslices", "IN-SLICES"), ("events", "LAST-DRAIN")]
-)
-def test_a_part_that_may_not_be_watched_is_left_out(
-    api: ApiServer, plural: str, column: str
-) -> None:
-    """Its column shows `?`, and the rest is watched."""
-    api.put("pods", pod("one", annotation=told()))
-    api.forced[f"watch {plural}"] = 403
-    with watching() as watch:
-        head = watch.out()
-        assert watch.out()[head.index(column) :].startswith("?")
-        assert f"the column {column} shows ?" in watch.err()
-        api.put("pods", pod("two", annotation=told()))
-        assert cells(watch.out())[2] == "two"
-    assert sum(each.verb == "watch" and each.plural == plural for each in api.asked) == 1

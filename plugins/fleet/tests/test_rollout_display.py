@@ -14,9 +14,8 @@ from lifecycle_fleet.rollout.display.live import Live
 from lifecycle_fleet.rollout.display.progress import Lines, display
 from lifecycle_fleet.rollout.moves import moves
 from lifecycle_fleet.rollout.report import document, text
-from lifecycle_fleet.rollout.result import Rollout, Verdict, hint
+from lifecycle_fleet.rollout.result import Rollout, Verdict
 
-from plugins.fleet.tests.rollout_objects import T0
 from plugins.fleet.tests.test_rollout_page import HOSTILE, scene
 
 
@@ -163,26 +162,9 @@ def test_each_verdict_has_a_headline(verdict: Verdict) -> None:
     rollout = scene().ended(verdict)
 
     assert text.render(rollout, text.Painter(io.StringIO())).startswith(rollout.headline())
-    assert ("lifecycle fleet why" in hint(rollout)) == (
+    assert ("lifecycle fleet why" in text.hint(rollout)) == (
         verdict not in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING)
     )
-
-
-@pytest.mark.parametrize(
-    ("began", "initial", "seconds"),
-    [(T0, False, 3.0), (T0 + 1, True, 3.0), (T0 + 5, True, None)],
-    ids=["seen from its creation", "ready since the start", "ready before"],
-)
-def test_the_start_of_a_pod_is_shown_if_it_became_ready_since_the_start(
-    began: float,
-    initial: bool,  # noqa: FBT001 - a table
-    seconds: float | None,
-) -> None:
-    """Also if the pod was there already."""
-    rollout = replace(scene(), began=began)
-    new = replace(rollout.new[0], initial=initial)
-
-    assert rollout.start(new) == seconds
 
 
 def test_a_long_list_is_cut_with_its_faults_on_top() -> None:

@@ -223,51 +223,6 @@ def test_a_deadline_of_the_rollout_before_does_not_count() -> None:
     assert play(started(), [(DEPLOYMENT, None, late)]).verdict is Verdict.ROLLING
 
 
-def test_events_about_foreign_pods_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of each foreign pod and reason the newest one, and of all of them the newest ones."""
-    monkeypatch.setattr("lifecycle_fleet.rollout.fold.MOST_EVENTS", 20)
-    fold = started()
-    noisy = pod("noisy")
-    for number in range(12_000):
-        fold.take(EVENT, None, event(noisy, "Unhealthy", f"try {number}"), T0)
-    assert kept(fold) == 1
-    for number in range(100):
-        fold.take(EVENT, None, event(pod(f"other{number}"), "Failed"), T0)
-        fold.take(EVENT, None, event(pod(f"other{number}"), "BackOff"), T0)
-    assert kept(fold) == 20
-    fold.take(EVENT, None, event(pod("new"), "FailedPostStartHook"), T0)
-    fold.take(REPLICA_SET, None, replica_set("2", replicas=1), T0)
-    fold.take(POD, None, pod("new", **READY), T0)
-
-    assert [outcome(each) for each in fold.rollout(T0).new] == [Outcome.HOOK_FAILED]
-    assert kept(fold) == 19
-
-
-def kept(fold: Fold) -> int:
-    """Return how many Events are kept for pods that are not known yet."""
-    return len(fold._early)
-
-
-def test_the_newest_event_before_a_pod_is_told() -> None:
-    """The last trouble of a pod is that of its newest Event."""
-    fold = started()
-    for number, reason in enumerate(("BackOff", "Failed", "BackOff")):
-        fold.take(EVENT, None, event(pod("new"), reason, f"{number}", at=T0 + number), T0)
-    fold.take(REPLICA_SET, None, replica_set("2", replicas=1), T0)
-    fold.take(POD, None, pod("new"), T0)
-
-    assert [each.trouble for each in fold.rollout(T0).new] == ["BackOff: 2"]
-
-
-def test_messages_about_hooks_of_a_pod_have_a_bound() -> None:
-    """A message may have a number in it that changes each time."""
-    fold = started()
-    for number in range(1000):
-        fold.take(EVENT, None, event(ready_pod("old0"), "FailedPreStopHook", f"{number}"), T0)
-
-    assert max(len(each.hooks) for each in fold.rollout(T0).lanes) == 10
-
-
 def test_a_pod_that_does_not_start_is_said_early() -> None:
     """The rollout goes on, but it is stuck."""
     waiting = {"reason": "CrashLoopBackOff"}

@@ -156,13 +156,7 @@ CASES: dict[str, tuple[Gate, Rollout, Step, Order | None]] = {
         rollout(
             20 + SETTLE,
             lane("n", READY),
-            lane(
-                "o",
-                LEFT,
-                new=False,
-                ends=(*end(137, 8.0), *end(0)),
-                crashed=frozenset(end(137, 8.0)),
-            ),
+            lane("o", LEFT, new=False, ends=(*end(137, 8.0), *end(0))),
             paused=True,
         ),
         Step.OPEN,
@@ -304,7 +298,6 @@ def worlds(draw: st.DrawFn) -> Rollout:
         more: dict[str, Any] = {}
         if draw(st.integers(0, 5)) == 0:
             more["ends"] = end(draw(st.sampled_from([0, 1, 124, 137, 143])), draw(moment))
-            more["crashed"] = frozenset(more["ends"] if draw(st.booleans()) else ())
         if draw(st.integers(0, 9)) == 0:
             more["complete"] = False
         lanes.append(lane(f"p{number}", [*zip(phases, begins, strict=True)], new=is_new, **more))

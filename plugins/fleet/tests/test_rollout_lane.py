@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from lifecycle_fleet.rollout import events, lane, outcome
 from lifecycle_fleet.rollout.lane import Lane
-from lifecycle_fleet.rollout.moves import codes
 from lifecycle_fleet.rollout.outcome import Outcome
 from lifecycle_fleet.rollout.pods import Phase, phase, problem
 
@@ -289,98 +285,17 @@ def test_the_slices_show_a_pod_until_they_do_not() -> None:
     assert found.hidden_after == 0.5
 
 
-def with_sidecar(found: Object, **state: object) -> Object:
-    """Add a native sidecar, which runs beside the app until its end."""
+def test_a_sidecar_that_is_killed_is_named() -> None:
+    """A native sidecar runs beside the app until its end."""
+    found = pod(scheduled=T0, deleted=T0, exit_code=0)
     found["spec"]["initContainers"] = [{"name": "proxy", "restartPolicy": "Always"}]
     found["status"]["initContainerStatuses"] = [
-        {"name": "proxy", "containerID": "c", "state": state}
+        {
+            "name": "proxy",
+            "containerID": "c",
+            "state": {"terminated": {"exitCode": 137, "reason": "Error", "finishedAt": stamp(T0)}},
+        }
     ]
-    return found
 
-
-@pytest.mark.parametrize("code", [1, 2, 124, 137])
-def test_how_a_sidecar_exits_is_a_note(code: int) -> None:
-    """Kubernetes ignores it at the end of a pod, so it is no fault."""
-    ended = {"exitCode": code, "reason": "Error", "finishedAt": stamp(T0)}
-    last = with_sidecar(pod(scheduled=T0, deleted=T0, exit_code=0), terminated=ended)
-    found = left(pod(**READY), pod(**READY, deleted=T0), last)
-
-    assert outcome.outcome(found) is Outcome.CLEAN
-    assert not outcome.faults(found)
-    assert outcome.notes(found) == [
-        f"orders-hash2-a: the sidecar proxy exited with {code}, which does not count"
-    ]
-    assert codes(found) == "0"
-
-
-@pytest.mark.parametrize("code", [0, 143])
-def test_a_sidecar_that_exits_by_itself_is_not_mentioned(code: int) -> None:
-    """Nothing is worth a note."""
-    ended = {"exitCode": code, "reason": "Completed", "finishedAt": stamp(T0)}
-    last = with_sidecar(pod(scheduled=T0, deleted=T0, exit_code=0), terminated=ended)
-
-    assert outcome.notes(left(pod(**READY), pod(**READY, deleted=T0), last)) == []
-
-
-@pytest.mark.parametrize(
-    ("app", "wanted"),
-    [
-        ({"exit_code": 0}, Outcome.CLEAN),
-        ({"exit_code": 137, "reason": "Error"}, Outcome.KILLED),
-        ({"running": T0}, Outcome.UNKNOWN),
-    ],
-)
-def test_a_sidecar_whose_exit_was_not_seen_changes_nothing(
-    app: dict[str, Any], wanted: Outcome
-) -> None:
-    """How the app left decides."""
-    running = {"startedAt": stamp(T0)}
-    last = with_sidecar(pod(scheduled=T0, deleted=T0, **app), running=running)
-
-    assert outcome.outcome(left(pod(**READY), pod(**READY, deleted=T0), last)) is wanted
-
-
-def test_a_sidecar_that_exits_is_no_crash_of_its_pod() -> None:
-    """A crash loop of a sidecar is a problem of the pod, and one exit is none."""
-    found = lane.seen(None, with_sidecar(pod(**READY), running={}), T0)
-    ended = {"exitCode": 1, "reason": "Error", "finishedAt": stamp(T0)}
-    found = lane.seen(found, with_sidecar(pod(**READY), terminated=ended), T0 + 1)
-
-    assert outcome.crashes(found) == []
-    waiting = with_sidecar(pod(**READY), waiting={"reason": "CrashLoopBackOff"})
-    assert problem(waiting) == "CrashLoopBackOff of container proxy"
-
-
-skews = st.sampled_from([-4000.0, -40.0, -3.0, 0.0, 3.0, 40.0, 4000.0])
-"""Seconds by which the clock of a node is wrong."""
-
-
-@given(skew=skews, code=st.sampled_from([1, 124, 137]), gap=st.booleans())
-def test_a_crash_before_a_drain_is_none_of_it_whatever_the_clock_of_the_node(
-    *, skew: float, code: int, gap: bool
-) -> None:
-    """The order of the objects decides, also if the watch missed the one without the deletion."""
-    crash = {"exitCode": code, "reason": "Error", "finishedAt": stamp(T0 + 1 + skew)}
-    again = READY | {"running": T0 + 2 + skew, "last": crash, "restarts": 1}
-    objects = [pod(**READY), pod(**again), pod(**again, deleted=T0 + 3)]
-    if gap:
-        del objects[1]
-    last = pod(scheduled=T0, last=crash, deleted=T0 + 3, exit_code=0, ended=T0 + 4 + skew)
-    found = left(*objects, last)
-
-    assert [each.code for each in outcome.crashes(found)] == [code]
-    assert (outcome.result(found) == "crashed") == (code == 1), "a kill is a fault of its own"
-    assert outcome.outcome(outcome.of_drain(found)) is Outcome.CLEAN
-
-
-@given(skew=skews, code=st.sampled_from([1, 124, 137]), gap=st.booleans())
-def test_an_exit_in_a_drain_counts_whatever_the_clock_of_the_node(
-    *, skew: float, code: int, gap: bool
-) -> None:
-    """Also if the deletion and the exit are seen at once."""
-    last = pod(scheduled=T0, deleted=T0 + 1, exit_code=code, reason="Error", ended=T0 + 2 + skew)
-    objects = [pod(**READY), last] if gap else [pod(**READY), pod(**READY, deleted=T0 + 1), last]
-    found = outcome.of_drain(left(*objects))
-
-    wanted = {1: Outcome.FAILED, 124: Outcome.CUT_OFF, 137: Outcome.KILLED}
-    assert outcome.outcome(found) is wanted[code]
+    (fault,) = outcome.faults(left(pod(**READY), pod(**READY, deleted=T0), found))
+    assert "container proxy was killed" in fault.text

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle_fleet.commands.serve import TARGET, address, is_local, page_address, server
+from lifecycle_fleet.commands.serve import TARGET, is_local, server
 from lifecycle_fleet.serve.answers import is_local as is_local_host
 from lifecycle_fleet.serve.page import document
 from lifecycle_fleet.serve.page.document import page
@@ -63,24 +63,6 @@ def test_the_server_is_an_app_of_pod_lifecycle() -> None:
 def test_who_can_connect(binds: list[str], local: bool) -> None:  # noqa: FBT001 - a table
     """If only this machine can, foreign names are refused."""
     assert is_local(binds) is local
-
-
-@pytest.mark.parametrize(
-    ("binds", "tls", "shown"),
-    [
-        (["127.0.0.1:8080"], False, "http://127.0.0.1:8080/"),
-        (["0.0.0.0:8443"], True, "https://localhost:8443/"),
-        (["[::]:80"], False, "http://localhost:80/"),
-        (["[::1]:80"], False, "http://[::1]:80/"),
-        (["8080"], False, "http://localhost:8080/"),
-        (["unix:/tmp/x", ":81"], False, "http://localhost:81/"),
-        (["unix:/tmp/x"], False, ""),
-        (["127.0.0.1:0"], False, ""),
-    ],
-)
-def test_the_address_of_the_page(binds: list[str], tls: bool, shown: str) -> None:  # noqa: FBT001
-    """A browser on this machine opens it. Without a port that is known there is none."""
-    assert page_address([address(each) for each in binds], tls=tls) == shown
 
 
 @given(st.text(max_size=30))
@@ -150,8 +132,6 @@ def test_nothing_is_imported_from_the_working_directory(api: ApiServer, tmp_path
     runner = f"import os; os.execv({program!r}, ['lifecycle', 'fleet', 'serve', '--bind', '127.0.0.1:{port}'])"
     with App.start(["-P", "-c", runner], cwd=tmp_path, env={"KUBECONFIG": kubeconfig}) as app:
         wait_for(lambda: app.events("ready"), LATEST, lambda: app.stderr)
-        [told] = wait_for(lambda: app.events("page"), LATEST, lambda: app.stderr)
-        assert told["at"] == f"http://127.0.0.1:{port}/"
 
 
 class Reader(HTMLParser):

@@ -210,22 +210,6 @@ def test_large_and_many_workloads(tab: Tab, tmp_path: Path) -> None:
             tab.until("document.querySelectorAll('.pods tbody tr').length === 250")
 
 
-def test_what_is_not_known_of_the_services(tab: Tab, tmp_path: Path) -> None:
-    """An annotation may not name all of them, and says nothing of a container that came later."""
-    old = pods.told(since=pods.STARTED - 60, online=[], offline=["orders"])
-    many = pods.told(online=["a", "b", "…"], offline=["c", "…"])
-    with ApiServer() as api:
-        api.put("pods", pods.pod("many-5f4d3c2b1-x0001", annotation=many))
-        api.put("pods", pods.pod("old-5f4d3c2b1-x0001", annotation=old, ready=False))
-        with served(api, tmp_path, "-A") as server:
-            shown(tab, server)
-            open_all(tab)
-            assert "a, b, …; offline: c, …" in tab.text("details.group:nth-of-type(1)")
-            assert "not reported" in tab.text("details.group:nth-of-type(2)")
-            assert "1 starting" in tab.text("#lead")
-            assert "offline" not in tab.text("#lead")
-
-
 def test_a_change_is_visible_without_reloading(tab: Tab, tmp_path: Path) -> None:
     """New, changed and gone pods. What a person has opened stays open, and focused."""
     with ApiServer() as api:

@@ -53,24 +53,6 @@ def test_each_pod_is_one_line_under_its_titles(names: list[str], limit: int) -> 
             assert line[start:].startswith(column.text(each, 0.0))
 
 
-@pytest.mark.parametrize(
-    ("online", "offline", "count", "names"),
-    [
-        (["orders"], ["admin"], "1/2", "orders,-admin"),
-        (["orders", "…"], ["admin"], "1+/2+", "orders,…,-admin"),
-        (["orders"], ["admin", "…"], "1/2+", "orders,-admin,-…"),
-    ],
-)
-def test_more_services_than_the_annotation_names(
-    online: list[str], offline: list[str], count: str, names: str
-) -> None:
-    """Their number is not known, only that there are more."""
-    found = view(pod(annotation=told(online=online, offline=offline)))
-    cells = {each.title: each.text(found, 0.0) for each in COLUMNS}
-
-    assert (cells["ONLINE"], cells["SERVICES"]) == (count, names)
-
-
 def test_wide_letters_take_two_columns() -> None:
     """Letters of China are wide, and accents of their own take no space."""
     assert [width(each) for each in ("abc", "订单", "e\u0301")] == [3, 4, 1]

@@ -75,27 +75,6 @@ def test_a_value_of_another_kind_is_left_out() -> None:
     assert read(metadata(json.dumps(odd))) == Told("ready", online=("a",))
 
 
-@pytest.mark.parametrize(
-    ("online", "offline", "read_as", "is_offline"),
-    [
-        (["a", "…"], ["b"], (("a",), ("b",), True, False), False),
-        (["a"], ["b", "…"], (("a",), ("b",), False, True), False),
-        ([], ["b", "…"], ((), ("b",), False, True), True),
-        (["…"], ["b"], ((), ("b",), True, False), False),
-        ([], ["…"], ((), (), False, True), True),
-    ],
-)
-def test_a_list_that_does_not_name_all_services(
-    online: list[str], offline: list[str], read_as: Any, *, is_offline: bool
-) -> None:
-    """Its ellipsis is not a service, and an app is offline only if no service can be online."""
-    found = read(metadata(told(online=online, offline=offline)))
-
-    assert found is not None
-    assert (found.online, found.offline, found.more_online, found.more_offline) == read_as
-    assert found.is_offline == is_offline
-
-
 def test_a_pod_without_annotations() -> None:
     """The field may be missing, or null."""
     assert read({}) is None

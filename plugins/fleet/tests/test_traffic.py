@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_fleet.view.endpoints import Endpoints
-from lifecycle_fleet.view.traffic import stays_in_traffic, without_pods
+from lifecycle_fleet.view.traffic import without_pods
 
-from plugins.fleet.tests.objects import piece, pod, told
+from plugins.fleet.tests.objects import piece
 
 Pods = st.dictionaries(st.sampled_from("abcd"), st.booleans(), max_size=4)
 Slices = st.lists(st.tuples(st.sampled_from(["x", "y"]), Pods), max_size=4)
@@ -83,55 +82,3 @@ def test_an_endpoint_that_is_not_a_pod_counts() -> None:
     mixed["endpoints"].append({"addresses": ["192.0.2.1"], "conditions": {"ready": True}})
 
     assert without_pods([mixed], {"a"}, set()) == {}
-
-
-NOTHING: dict[str, bool] = {}
-READY = {"ready": True, "serving": True, "terminating": False}
-CONDITIONS = [
-    (READY, "yes"),
-    ({"ready": False, "serving": False, "terminating": False}, "no"),
-    ({"ready": False, "serving": True, "terminating": True}, "no"),
-    # A Service with publishNotReadyAddresses
-    (READY | {"serving": False}, "no"),
-    (READY | {"terminating": True}, "no"),
-    # Slices of other programs, which need not have every condition
-    (NOTHING, "yes"),
-    ({"ready": True}, "yes"),
-    ({"ready": False}, "no"),
-]
-
-
-@pytest.mark.parametrize(("conditions", "found"), CONDITIONS)
-def test_an_endpoint_counts_if_it_is_ready_itself(conditions: dict[str, bool], found: str) -> None:
-    """Some Services have `ready: true` for every pod, so that the pods find each other early."""
-    slices = piece({"a": True})
-    slices["endpoints"][0]["conditions"] = conditions
-
-    assert Endpoints([slices]).of("shop", "a") == found
-    assert bool(without_pods([slices], {"a"}, set())) == (found == "yes")
-    both = [slices, piece({"b": True})]
-    assert bool(without_pods(both, {"b"}, set())) == (found == "no")
-
-
-def test_a_pod_of_two_services_is_found_by_the_one_in_which_it_is_ready() -> None:
-    """A StatefulSet often has a headless Service for its own pods, and one for its clients."""
-    headless, clients = piece({"a": True}, service="peers"), piece({"a": True})
-    headless["endpoints"][0]["conditions"] = READY | {"serving": False}
-
-    assert Endpoints([headless, clients]).of("shop", "a") == "yes"
-    assert Endpoints([headless, piece({"a": False})]).of("shop", "a") == "no"
-
-
-@pytest.mark.parametrize(
-    ("online", "stays"),
-    [
-        (["orders"], False),
-        (["orders", "admin"], True),
-        (["orders", "…"], False),
-        (["orders", "admin", "…"], True),
-        (["orders" * 30 + "…"], False),
-    ],
-)
-def test_a_pod_stays_only_by_a_service_that_is_known(online: list[str], *, stays: bool) -> None:
-    """An annotation does not name more than 100, and cuts a long name."""
-    assert stays_in_traffic(pod(annotation=told(online=online)), "*orders") == stays

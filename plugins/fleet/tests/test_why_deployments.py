@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from lifecycle_fleet.why.deployment import explain
 from lifecycle_fleet.why.finding import Saying
 from lifecycle_fleet.why.rules.rollouts import CAUSES, CONSEQUENCES
 
-from plugins.fleet.tests.why_cases import broken, unanswered
 from plugins.fleet.tests.why_deployments import ROLLOUTS, WORKLOADS, Rollout
-from plugins.fleet.tests.why_objects import answers, crashed, event, facts, pod
 
 
 @pytest.mark.parametrize("rollout", ROLLOUTS.values(), ids=ROLLOUTS)
@@ -49,29 +45,6 @@ def test_what_was_not_looked_at_is_said() -> None:
         "4 more pods of the Deployment were not looked at",
     ]
     assert caveats[0].fix == "Ask for this rule in a Role: apiGroups: [apps]"
-
-
-def test_the_headline_does_not_contradict_the_findings() -> None:
-    """A rollout is complete, but the app listens for itself only."""
-    found = facts(pod(), answers=answers(listening={8080: False}))
-    workload = replace(ROLLOUTS["rolled out"].workload, pods=(found,))
-
-    assert explain(workload).headline.endswith(", but clients of a Service cannot connect.")
-
-
-def test_a_caution_is_said_once_for_all_pods() -> None:
-    """Each pod has had another number of events, and another name."""
-    pods = []
-    for count, name in enumerate("abc", 30):
-        found = pod(crashed(143), ready=False)
-        found["metadata"] |= {"name": name, "uid": name}
-        noted = event("BackOff", "x", count=count)
-        pods.append(broken(found, noted, answers=unanswered()))
-    workload = replace(ROLLOUTS["three pods with the same finding"].workload, pods=tuple(pods))
-
-    (caveat,) = explain(workload).caveats
-
-    assert caveat.sentence.startswith("The pod has had 30 events.")
 
 
 @pytest.mark.parametrize(

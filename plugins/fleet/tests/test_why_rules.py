@@ -12,9 +12,9 @@ from lifecycle_fleet.why.finding import Saying
 from lifecycle_fleet.why.pod import explain
 from lifecycle_fleet.why.rules import RULES
 
-from plugins.fleet.tests.why_cases import TWELVE, Case, broken, changed, pending
+from plugins.fleet.tests.why_cases import TWELVE, Case, changed
 from plugins.fleet.tests.why_more_cases import MORE
-from plugins.fleet.tests.why_objects import answers, facts, pod
+from plugins.fleet.tests.why_objects import facts, pod
 from plugins.fleet.tests.why_rare_cases import HEALTHY, NOTED, RARE, WORTH_KNOWING
 from plugins.fleet.tests.why_real_cases import (
     CORDONED,
@@ -59,15 +59,6 @@ def test_a_healthy_pod_has_no_finding(facts: Facts, headline: str) -> None:
     assert verdict.headline == f"pod/{facts.name} {headline}"
 
 
-@pytest.mark.parametrize("listening", [{8080: False}, {22222: True}])
-def test_the_headline_does_not_contradict_the_findings(listening: dict[int, bool]) -> None:
-    """Clients find the address of the pod, but nobody answers them there."""
-    verdict = explain(facts(answers=answers(listening=listening)))
-
-    assert [each.rule for each in verdict.findings] == ["service-port"]
-    assert verdict.headline.endswith(" is ready, but clients of a Service cannot connect to it.")
-
-
 @pytest.mark.parametrize("case", WORTH_KNOWING.values(), ids=WORTH_KNOWING)
 def test_a_note_is_not_wrong(case: Case) -> None:
     """A ready pod with a note only has nothing wrong."""
@@ -88,24 +79,6 @@ def test_each_message_of_the_scheduler_is_understood(
     assert len(found) == len(sentences)
     for each, wanted in zip(found, sentences, strict=True):
         assert each.sentence.startswith(wanted)
-
-
-@pytest.mark.parametrize(
-    ("reason", "sentence"),
-    [
-        ("1 Insufficient cpu", "Too little cpu is left for the pod on the only node."),
-        (
-            "1 node(s) were unschedulable",
-            "New pods are not placed on the only node, because of a cordon.",
-        ),
-    ],
-)
-def test_one_node_is_not_called_every_node(reason: str, sentence: str) -> None:
-    """A cluster may have one node, whose name the sentence of the scheduler does not have."""
-    (found,) = explain(broken(pending(f"0/1 nodes are available: {reason}."))).findings
-
-    assert found.sentence == sentence
-    assert "NODE" not in found.fix
 
 
 @pytest.mark.parametrize(("message", "sentence"), REGISTRIES.items())

@@ -55,26 +55,6 @@ def replica_set(hashed: str, revision: int, replicas: int = 2, wanted: int = 2) 
     }
 
 
-def written(found: Object, created: float, change: float | None = None) -> Object:
-    """A Deployment that was created, and changed, so many seconds ago. Its status is new."""
-    found["metadata"]["creationTimestamp"] = at(created)
-    found["metadata"]["managedFields"] = [
-        {"manager": "kubectl", "operation": "Apply", "time": at(created)},
-        *(
-            [{"manager": "kubectl-edit", "operation": "Update", "time": at(change)}]
-            if change
-            else ()
-        ),
-        {
-            "manager": "kube-controller-manager",
-            "operation": "Update",
-            "subresource": "status",
-            "time": at(0),
-        },
-    ]
-    return found
-
-
 def deployment(
     updated: int = 2,
     available: int = 2,
@@ -222,29 +202,9 @@ ROLLOUTS: dict[str, Rollout] = {
         "is complete.",
     ),
     "without a controller": Rollout(
-        Workload(
-            deployment=written(deployment(generation=2), 3600, change=11),
-            now=NOW,
-            replica_sets=SETS,
-            pods=OLD_GOOD,
-        ),
+        Workload(deployment=deployment(generation=2), now=NOW, replica_sets=SETS, pods=OLD_GOOD),
         ("not-observed",),
         "is not complete.",
-    ),
-    "right after a change": Rollout(
-        Workload(
-            deployment=written(deployment(generation=2), 3600, change=9),
-            now=NOW,
-            replica_sets=SETS,
-            pods=OLD_GOOD,
-        ),
-        ("rollout",),
-        "is not complete.",
-    ),
-    "right after it was created": Rollout(
-        Workload(deployment=written(deployment(0, 0, 0, generation=2), 2), now=NOW),
-        ("rollout",),
-        "is not complete. 0 of 2 new pods are ready.",
     ),
     "scaled to zero": Rollout(
         Workload(deployment=scaled_to(0), now=NOW),

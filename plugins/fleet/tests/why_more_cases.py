@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from lifecycle_fleet.why.facts import Missing
 
 from plugins.fleet.tests.why_cases import (
@@ -97,17 +95,6 @@ PORTS = {
         "127.0.0.1.",
         "0.0.0.0:80",
     ),
-    "a port with a name that is open on 127.0.0.1 only": Case(
-        broken(
-            container(pod(UNREADY, ready=False), readinessProbe=probe("/ready", "port-8080")),
-            unhealthy("Readiness", refused(8080)),
-            answers=unanswered(listening={8080: False}),
-        ),
-        ("probe-port",),
-        "The readinessProbe of container orders uses port port-8080, but the app listens on this port "
-        "only on 127.0.0.1.",
-        "Make the app listen on 0.0.0.0:8080",
-    ),
     "a port that refuses, and no answer of the pod": Case(
         broken(
             foreign(running("web", ready=False), ready=False),
@@ -143,26 +130,6 @@ PORTS = {
         ),
         ("probe-path",),
         "The readinessProbe of container web requests /healthz on port 80, and the app answers 404.",
-    ),
-    "a path of the app that does not exist, in a pod of ours": Case(
-        broken(
-            wrong_readiness(8080, "/healthz"),
-            unhealthy("Readiness", "HTTP probe failed with statuscode: 404"),
-        ),
-        ("probe-path",),
-        "The readinessProbe of container orders requests /healthz on port 8080, and the app answers "
-        "404. pod-lifecycle answers probes on port 22222.",
-        "let readinessProbe use httpGet with path: /ready and port: 22222",
-    ),
-    "a path of the app that does not exist, without an event of it": Case(
-        broken(
-            wrong_readiness(8080, "/healthz"),
-            unhealthy("Startup", "HTTP probe failed with statuscode: 503", count=25, ago=50),
-        ),
-        ("app-probe",),
-        "The readinessProbe of container orders uses port 8080, and has not passed. pod-lifecycle "
-        "answers probes on port 22222, and answers there that the app is ready.",
-        "let readinessProbe use httpGet with path: /ready and port: 22222",
     ),
     "a path that is wrong, without an event of it": Case(
         broken(wrong_readiness(22222, "/redy")),
@@ -457,20 +424,6 @@ APPS = {
         "The app is still starting, for 20 s so far. This step of the start is running: program (18 s)",
         "The startup probe allows 2 min",
     ),
-    "a step of the start that was read later than the pod": Case(
-        broken(
-            pod(STARTING, ready=False, gate=None),
-            answers=answers(
-                status(
-                    "starting",
-                    start={"steps": [{"name": "first worker", "seconds": 22.4, "running": True}]},
-                )
-            ),
-        ),
-        ("starting",),
-        "The app is still starting, for 22 s so far. This step of the start is running: first worker "
-        "(22 s)",
-    ),
     "a container that is being created": Case(
         broken(
             imageless("ContainerCreating"),
@@ -544,26 +497,6 @@ CRASHES = {
         ("startup-budget",),
         "The kubelet restarts container orders because its startup probe did not pass within 5 s. "
         "Either the app needs longer to start, or something keeps it from becoming ready.",
-    ),
-    "a start that was ended, and that nobody has seen finished": Case(
-        broken(
-            changed(
-                budgeted(12),
-                lambda each: each["metadata"].update(
-                    annotations={
-                        "pod-lifecycle.dev/status": json.dumps(
-                            TOLD | {"state": "draining", "start": 14.0}
-                        )
-                    }
-                ),
-            ),
-            KILLED_AT_START,
-            answers=unanswered(),
-        ),
-        ("startup-budget",),
-        "The startup probe of container orders allows 12 s. A start of the app has taken at least 14 s, "
-        "and was not finished when the kubelet ended the container.",
-        "The number is a guess.",
     ),
     "a liveness restart of a blocked loop": Case(
         broken(
@@ -761,18 +694,6 @@ CREATED = {
         ("container-config",),
         "Container orders has runAsNonRoot, but its image runs as root",
     ),
-    "a container that has to run as root, and must not": Case(
-        broken(
-            imageless(
-                "CreateContainerConfigError",
-                'container\'s runAsUser breaks non-root policy (pod: "x", container: orders)',
-            ),
-            answers=unanswered(),
-        ),
-        ("container-config",),
-        "Container orders has runAsNonRoot, but its runAsUser is 0, the number of root.",
-        "securityContext.runAsUser: 10001",
-    ),
     "a command that is not in the image": Case(
         broken(
             pod(
@@ -965,8 +886,7 @@ SERVICES = {
     "a targetPort that is open on 127.0.0.1 only": Case(
         facts(answers=answers(listening=OPEN | {8080: False})),
         ("service-port",),
-        "The Service orders sends requests to port 8080, but the app listens on this port only on",
-        "Make the app listen on 0.0.0.0:8080",
+        "The Service orders sends requests to port port-8080, but the app listens on this port only on",
     ),
     "a targetPort with a name that no container has": Case(
         facts(services=(service(target="http"),)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lifecycle_fleet.why.facts import Facts, Missing
 
 from plugins.fleet.tests.why_cases import (
@@ -20,9 +18,7 @@ from plugins.fleet.tests.why_cases import (
     unanswered,
 )
 from plugins.fleet.tests.why_objects import (
-    NOW,
     TOLD,
-    Object,
     answers,
     budget,
     condition,
@@ -34,7 +30,6 @@ from plugins.fleet.tests.why_objects import (
     node,
     piece,
     pod,
-    probe,
     refused,
     running,
     service,
@@ -42,14 +37,6 @@ from plugins.fleet.tests.why_objects import (
     terminated,
     unhealthy,
 )
-
-
-def on_port_of_app(status: Object, **metadata: Any) -> Object:
-    """A pod of ours whose readiness probe asks the app."""
-    found = pod(status, ready=status["ready"], told=TOLD)
-    found["metadata"]["annotations"] |= metadata
-    return container(found, readinessProbe=probe("/", 8080))
-
 
 RARE: dict[str, Case] = {
     "a registry that has not answered": Case(
@@ -75,12 +62,7 @@ RARE: dict[str, Case] = {
     ),
     "a start, as the annotation has it": Case(
         broken(
-            pod(
-                STARTING,
-                ready=False,
-                gate=None,
-                told=TOLD | {"state": "starting", "since": NOW - 19, "start": None},
-            ),
+            pod(STARTING, ready=False, gate=None, told=TOLD | {"state": "starting", "start": None}),
             answers=unanswered(),
         ),
         ("starting",),
@@ -295,32 +277,11 @@ NOTED: dict[str, Case] = {
 }
 """Pods that are deleted, and leave as they should."""
 
-RIGHTS_AT_LAST = running(ago=90) | {
-    "restartCount": 2,
-    "lastState": terminated(124, ago=92, ran=150),
-}
 WORTH_KNOWING: dict[str, Case] = {
-    "a startup probe that has passed after all": Case(
-        facts(
-            pod(RIGHTS_AT_LAST, told=TOLD),
-            event("Killing", "Container orders failed startup probe, will be restarted", ago=120),
-            unhealthy("Startup", "HTTP probe failed with statuscode: 503", ago=91),
-        ),
-        (),
-        "The kubelet has restarted container orders, because its startup probe had not passed within "
-        "2 min. In the present run, the startup probe has passed.",
-    ),
     "a budget that never allows an eviction": Case(
         facts(budgets=(budget(0, 2, 2, 2, maxUnavailable=0),)),
         (),
         "No eviction of the pod is ever allowed",
-    ),
-    "a readinessProbe on the port of the app, which passes": Case(
-        facts(on_port_of_app(running())),
-        (),
-        "The readinessProbe of container orders uses port 8080, but pod-lifecycle answers probes on "
-        "port 22222.",
-        "path: /ready and port: 22222",
     ),
     "a targetPort that is not declared": Case(
         facts(services=(service(target=9000),), answers=unanswered()),
@@ -332,10 +293,6 @@ WORTH_KNOWING: dict[str, Case] = {
 
 OLD_GLITCH = unhealthy("Readiness", "HTTP probe failed with statuscode: 503", ago=40)
 HEALTHY: dict[str, tuple[Facts, str]] = {
-    "a pod whose manifest wants its probe on the port of the app": (
-        facts(on_port_of_app(running(), **{"pod-lifecycle.dev/ignore": "pdb, app-probe"})),
-        "is ready, and clients find it.",
-    ),
     "a pod of ours": (facts(), "is ready, and clients find it."),
     "a pod of ours that cannot be asked": (
         facts(answers=unanswered()),

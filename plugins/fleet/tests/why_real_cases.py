@@ -315,12 +315,6 @@ PLACED = {
         "Kubernetes keeps new pods away from every node, because of the taint "
         "{node.kubernetes.io/not-ready: }.",
     ),
-    "a claim that does not exist": Case(
-        placed('persistentvolumeclaim "data" not found.'),
-        ("unschedulable",),
-        "The pod needs the PersistentVolumeClaim data, which does not exist.",
-        "Create the PersistentVolumeClaim data in the namespace shop",
-    ),
     "a volume that is not provisioned": Case(
         broken(
             pending(
@@ -411,10 +405,7 @@ SCHEDULER = {
     "3 node(s) didn't match pod anti-affinity rules": ("The affinity to other pods",),
     "3 node(s) didn't satisfy existing pods anti-affinity rules": ("The affinity to other pods",),
     "3 node(s) didn't match node selector": ("The nodeSelector",),
-    'persistentvolumeclaim "data" not found': (
-        "The pod needs the PersistentVolumeClaim data, which does not exist.",
-    ),
-    "pod has unbound immediate PersistentVolumeClaims": ("The pod waits for a volume",),
+    'persistentvolumeclaim "data" not found': ("The pod waits for a volume",),
     "3 node(s) didn't find available persistent volumes to bind": ("The pod waits for a volume",),
     "3 node(s) had untolerated taint(s)": ("The pod does not tolerate the taint",),
 }

@@ -98,6 +98,26 @@ class Scripted(Registry):
         self.closed_at = now()
 
 
+class Forgetful(Scripted):
+    """One in which `deregister` leaves the address behind, until it is told to forget it."""
+
+    def __init__(self, name: str = "reg", *, required: bool = True) -> None:
+        super().__init__(name, required=required)
+        self.known: set[str] = set()
+        self.on_forget: Act = fine
+
+    async def register(self, instance: Instance) -> None:
+        """Register, unless told otherwise. Its clients may know the address from now on."""
+        self.known.add(instance.service)
+        await super().register(instance)
+
+    async def forget(self, instance: Instance) -> None:
+        """Forget, unless told otherwise."""
+        await self._one("forget", instance, self.on_forget)
+        self.there.discard(instance.service)
+        self.known.discard(instance.service)
+
+
 class With:
     """A plugin that gives a registry."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.exceptions import Draining, OnlineAgain, StillServing
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import core_of
-from tests.unit.control.registries import Scripted, fine, hang
+from tests.unit.control.registries import Scripted, With, fine, hang
 from tests.unit.drain.play import Play, soon
 from tests.unit.virtual_time import now, run
 
@@ -157,55 +156,6 @@ def test_some_services_stay_online() -> None:
         assert not scene.life.sends_clients_away
         scene.began = now()
         assert (await scene.wait("admin"))[1] == soon(15)
-
-
-OTHERS = [
-    ([(2, "offline")], 20, "OK: orders offline, no client is served (waited 20.0 s)"),
-    ([(4.9, "offline")], 20, "OK: orders offline, no client is served (waited 20.0 s)"),
-    ([(2, "offline"), (4, "online")], SETTLE, "OK: orders offline (waited 5.0 s). Other app"),
-    ([(2, "offline"), (8, "online")], 8, "OK: orders offline (waited 8.0 s). Other app services"),
-    ([(2, "offline"), (8, "online"), (8, "offline")], 20, "OK: orders offline, no client is"),
-    ([(SETTLE + 1, "offline")], SETTLE, "OK: orders offline (waited 5.0 s). Other app services"),
-]
-
-
-@pytest.mark.parametrize(("moves", "over", "said"), OTHERS)
-def test_the_other_services_go_offline_meanwhile(
-    moves: list[tuple[float, str]], over: float, said: str
-) -> None:
-    """Once all are offline, requests are waited for. Once one is online again, they are not."""
-
-    @played()
-    async def scene(scene: Scene) -> None:
-        scene.life.export("admin", port=81)
-        scene.serve(0, 20)
-        for at, move in moves:
-            scene.at(at, partial(getattr(scene.life, move), "admin"))
-        answer, took = await scene.wait("orders")
-        assert took == soon(over)
-        assert answer.startswith(said)
-
-
-def test_the_others_go_offline_and_settle_is_theirs() -> None:
-    """Their clients need as long as any to move away, and quiet is waited for after it."""
-
-    @played()
-    async def scene(scene: Scene) -> None:
-        scene.life.export("admin", port=81)
-        scene.at(3, lambda: scene.life.offline("admin"))
-        assert (await scene.wait("orders"))[1] == soon(3 + SETTLE + QUIET)
-
-
-def test_the_time_is_over_after_the_others_went_offline() -> None:
-    """The work in flight is named as if all had gone at once."""
-
-    @played()
-    async def scene(scene: Scene) -> None:
-        scene.life.export("admin", port=81)
-        scene.serve(0, 20)
-        scene.at(1, lambda: scene.life.offline("admin"))
-        with pytest.raises(StillServing, match=r"\(1 in flight: GET /orders from curl/8\)"):
-            await scene.wait("orders", seconds="9")
 
 
 def test_nothing_is_counted() -> None:
@@ -415,3 +365,18 @@ def test_why_the_time_is_over(given: dict[str, Any], why: str) -> None:
     """Everything that was still waited for."""
     told = late_in_words(60, **({"registered": [], "settle_left": -1.0, "served": []} | given))
     assert told.startswith(f"timed out after 60 s ({why}). The app services stay offline. ")
+
+
+@pytest.mark.parametrize("service", ["*", "orders"])
+def test_the_settle_time_of_a_registry_is_waited_for(service: str) -> None:
+    """Of all services and of one of two: its clients need longer than the setting says."""
+    registry = Scripted()
+    registry.settle = 7.0
+
+    @played(With(registry))
+    async def scene(scene: Scene) -> None:
+        if service != "*":
+            scene.life.export("admin", port=81)
+        answer, at = await scene.wait(service)
+        assert answer.startswith("OK: orders offline")
+        assert at == soon(7)

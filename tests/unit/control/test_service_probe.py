@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -82,3 +83,30 @@ def test_readiness_before_ready_waits_for_nothing() -> None:
         await play.end()
 
     run(main())
+
+
+async def reason_of(registry: Scripted, after_seconds: float) -> str:
+    """Return why readiness fails while a service is registered again, so long after."""
+    play = await Play(With(registry), probe_timeout=0.8).open()
+    conductor = play.stage.conductor
+    conductor.services.hold(["orders"], "operator")
+    await conductor.services.until(lambda: conductor.services.all_out)
+    registry.on_register = failing(ConnectionError("away"))
+    conductor.services.release(["orders"], "operator")
+    await asyncio.sleep(after_seconds)
+    (found,) = (await conductor.probes.verdict(Kind.READINESS, play.life, only="services")).answers
+    registry.on_register = fine
+    play.signal()
+    await play.end()
+    return found.reason
+
+
+def test_the_reason_names_the_registry_and_its_next_try() -> None:
+    """What is known and since when, the last error, and when it is tried again."""
+    registry = Scripted("nacos")
+    registry.retry = 1.0
+    pattern = (
+        r"orders unregistered in nacos \(unknown for \d+\.\d s: ConnectionError: away, "
+        r"next try in [01]\.\d s\)"
+    )
+    assert re.fullmatch(pattern, run(reason_of(registry, 5)))

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from lifecycle.control.registration import Those
 from lifecycle.control.services import APP, OPERATOR, Services, some
+from lifecycle.control.those import Those
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
 from tests.unit.control.registries import Act, Scripted, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, now, run, until

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +16,27 @@ from lifecycle.exceptions import ServiceNotFound
 from tests.unit.control.registries import Scripted, Unprintable, after, failing, fine, table
 from tests.unit.virtual_time import instance, run, until
 
+SINCE = pytest.approx(time.time(), abs=600)
 
-def shown(*, online: bool, held_by: dict[str, str], registered: str, reason: str) -> object:
+
+def registration(
+    registered: str, reason: str = "", *, wanted: bool = True, required: bool = True, **more: object
+) -> object:
+    """Return what `/status` is to show of a registration."""
+    return {
+        "wanted": wanted,
+        "registered": registered,
+        "since": SINCE,
+        "required": required,
+        "reason": reason,
+        "next_try": None,
+        **more,
+    }
+
+
+def shown(
+    *, online: bool, held_by: dict[str, str], registered: str, reason: str, **more: object
+) -> object:
     """Return what `/status` is to show of the one service."""
     return [
         {
@@ -24,9 +44,7 @@ def shown(*, online: bool, held_by: dict[str, str], registered: str, reason: str
             "port": 8080,
             "online": online,
             "held_by": held_by,
-            "registrations": {
-                "reg": {"registered": registered, "required": True, "reason": reason}
-            },
+            "registrations": {"reg": registration(registered, reason, wanted=online, **more)},
         }
     ]
 
@@ -58,7 +76,11 @@ def test_what_the_table_shows() -> None:
         services.release(["orders"], "app")
         await until(lambda: len(registry.asked) > 5)
         assert services.status() == shown(
-            online=True, held_by={}, registered="unknown", reason="ConnectionError: away"
+            online=True,
+            held_by={},
+            registered="unknown",
+            reason="ConnectionError: away",
+            next_try=pytest.approx(0.4, abs=0.41),
         )
         registry.on_register = fine
         services.withdraw()
@@ -79,7 +101,8 @@ def test_what_is_shown_of_each_service() -> None:
         await services.until(lambda: services.all_confirmed)
         services.hold(["portless"], OPERATOR)
         await services.until(lambda: services.entries["portless"].out)
-        away = {"registered": "unknown", "required": False, "reason": "OSError: away"}
+        pause = pytest.approx(0.1, abs=0.1)
+        away = registration("unknown", "OSError: away", required=False, next_try=pause)
         assert services.status() == [
             {
                 "name": "orders",
@@ -87,7 +110,7 @@ def test_what_is_shown_of_each_service() -> None:
                 "online": True,
                 "held_by": {},
                 "registrations": {
-                    "must": {"registered": "yes", "required": True, "reason": ""},
+                    "must": registration("yes"),
                     "may": away,
                 },
             },
@@ -97,8 +120,8 @@ def test_what_is_shown_of_each_service() -> None:
                 "online": False,
                 "held_by": {"operator": ""},
                 "registrations": {
-                    "must": {"registered": "no", "required": True, "reason": ""},
-                    "may": {"registered": "no", "required": False, "reason": ""},
+                    "must": registration("no", wanted=False),
+                    "may": registration("no", wanted=False, required=False),
                 },
             },
         ]

@@ -18,7 +18,7 @@ from lifecycle.drain.exit_code import Ending
 from lifecycle.drain.kernel_sockets import accept_queue
 from lifecycle.drain.socket_messages import TcpSocket
 from lifecycle.exceptions import RegistrationRefused
-from tests.unit.control.registries import Scripted, failing, table
+from tests.unit.control.registries import Forgetful, Scripted, failing, table
 from tests.unit.virtual_time import Stage, instance, run
 
 SMALL, LARGE = 20, 400
@@ -56,7 +56,8 @@ class Full:
     """An app that is READY with many services in two registries."""
 
     def __init__(self, size: int) -> None:
-        self.registry = Scripted()
+        self.registry = Forgetful()
+        self.registry.settle = 3.0
         self.stage = Stage(Config())
         self.services = self.stage.conductor.services
         self.size = size
@@ -125,6 +126,8 @@ class Full:
         assert not services.all_out
         assert not services.asking
         assert services.refusal() is None
+        assert not services.all_forgotten
+        assert services.settle == (5.0, "")
 
     async def looked_up(self) -> None:
         """The app looks one of its services up."""
@@ -183,6 +186,27 @@ def test_the_kernel_is_asked_once_for_all_ports(monkeypatch: pytest.MonkeyPatch)
     assert asked == []
     run(main([*range(8000, 8050), None]))
     assert asked == [list(range(8000, 8050))]
+
+
+async def forgetting(size: int) -> int:
+    """Return what it costs to forget services, one after the other."""
+    registry = Forgetful()
+    services = table(registry, names=tuple(f"s{number}" for number in range(size)))
+    await services.until(lambda: services.all_confirmed)
+    services.withdraw()
+    await services.until(lambda: services.all_out)
+    with counted() as steps:
+        services.forget()
+        await services.until(lambda: services.all_forgotten)
+    await services.close(1)
+    return steps.count
+
+
+def test_forgetting_n_services_costs_n() -> None:
+    """Although the drain looks whether all is done after each of them."""
+    small, large = run(forgetting(SMALL)), run(forgetting(LARGE))
+
+    assert large / LARGE <= small / SMALL * A_FEW, (small, large)
 
 
 async def registering(size: int, answer: Callable[[], Awaitable[Any]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import chain, combinations, pairwise
 from typing import Any
 
@@ -19,8 +20,8 @@ EVERY = [
     Facts(**dict.fromkeys(names, True))
     for names in chain.from_iterable(combinations(NAMES, n) for n in range(len(NAMES) + 1))
 ]
-"""Every set of facts: 2,048."""
-WAIT, SIGNAL, MAIN, CANCELLED, IN_FLIGHT, OUT, CLEARED, FLUSH, CLOSE = ORDER
+"""Every set of facts: 4,096."""
+WAIT, FORGET, SIGNAL, MAIN, CANCELLED, IN_FLIGHT, OUT, CLEARED, FLUSH, CLOSE = ORDER
 
 
 def place(facts: Facts) -> int:
@@ -38,6 +39,8 @@ def expected(so: Facts) -> Step | None:
     """Say in other words where a drain stands."""
     if not so.hooks and not (so.forced and so.deregistered):
         return WAIT
+    if not so.forgotten:
+        return FORGET
     if so.prestop and not so.signalled:
         return SIGNAL
     if not so.main_over:
@@ -81,9 +84,9 @@ OURS = Terms(register_timeout=10.0, cancels_main=True)
 THEIRS = Terms(register_timeout=10.0, cancels_main=False)
 
 
-def plan(at: float = 0.0, *, stop_hooks: bool = True) -> Timetable:
+def plan(at: float = 0.0, *, stop_hooks: bool = True, forgets: bool = True) -> Timetable:
     """Make the timetable of a drain that begins then, with the defaults."""
-    return Timetable.plan(Config(), at, stop_hooks=stop_hooks)
+    return Timetable.plan(Config(), at, stop_hooks=stop_hooks, forgets=forgets)
 
 
 def end(facts: Facts, timetable: Timetable, at: float = 0.0, terms: Terms = OURS) -> float:
@@ -115,19 +118,25 @@ def test_in_somebody_elses_loop_it_waits_for_main_alone() -> None:
             assert end(facts, plan(), terms=THEIRS) == float("inf")
 
 
+@pytest.mark.parametrize("forgets", [False, True])
 @pytest.mark.parametrize("stop_hooks", [False, True])
 @pytest.mark.parametrize("at", [0.0, 3.0, 24.5, 26.0, 28.5])
 def test_forced_it_waits_for_the_deregistration_and_a_cancelled_main(
-    at: float, stop_hooks: bool
+    at: float, stop_hooks: bool, forgets: bool
 ) -> None:
-    """A second for each, at most, from whatever moment on, and half of one for what is to flush."""
-    timetable = plan(stop_hooks=stop_hooks)
+    """
+    A second for each, at most, from whatever moment on, and half of one for what is to flush.
+
+    What is to be forgotten is a part of the first second.
+    """
+    timetable = plan(stop_hooks=stop_hooks, forgets=forgets)
     timetable.force(at)
     for facts in EVERY:
         forced = facts._replace(forced=True, signalled=True, closed=True)
         took = end(forced, timetable, at) - at
         assert took <= 1.0 + CANCEL_TIME + (0.5 if stop_hooks else FLUSH_TIME)
-        if forced.deregistered and forced.out and forced.main_over and forced.cleared:
+        done = forced.deregistered and forced.forgotten and forced.out
+        if done and forced.main_over and forced.cleared:
             assert took <= (0 if forced.flushed else 1)
 
 
@@ -179,6 +188,7 @@ class Notes:
 
 WORK = {
     "call_hooks": "hooks",
+    "forget": "forgotten",
     "until_idle": "idle",
     "until_out": "out",
     "clear_up": "cleared",
@@ -198,6 +208,8 @@ def test_the_driver_takes_every_step_in_its_order() -> None:
         await driver.run(notes, plan(began), OURS, marks.append)
         assert notes.called == [
             "call_hooks",
+            "find_what_to_forget",
+            "forget",
             "answer_prestop",
             "stop_main",
             "until_idle",
@@ -208,8 +220,8 @@ def test_the_driver_takes_every_step_in_its_order() -> None:
             "close",
             "report",
         ]
-        assert marks == ["wait", "stop", "flush", "close"]
-        assert (now() - began, driver.step) == (6, "close")
+        assert marks == ["wait", "forget", "stop", "flush", "close"]
+        assert (now() - began, driver.step) == (7, "close")
 
     run(main())
 
@@ -243,12 +255,68 @@ def test_a_drain_without_a_hook_to_flush_has_no_such_step() -> None:
     async def main() -> None:
         driver, marks = Driver(ORDER), []
         notes = Notes(driver)
-        driver.note(main_over=True, flushed=True)
+        driver.note(main_over=True, flushed=True, forgotten=True)
         await driver.run(notes, plan(now()), OURS, marks.append)
         assert "flush" not in notes.called
         assert marks == ["wait", "stop", "close"]
 
     run(main())
+
+
+def test_a_drain_with_nothing_to_forget_has_no_such_step() -> None:
+    """preStop is answered all the same, right after the wait."""
+
+    async def main() -> None:
+        driver, marks = Driver(ORDER), []
+        notes = Notes(driver)
+        driver.note(main_over=True, forgotten=True)
+        await driver.run(notes, plan(now()), OURS, marks.append)
+        assert notes.called[:3] == ["call_hooks", "find_what_to_forget", "answer_prestop"]
+        assert marks == ["wait", "stop", "flush", "close"]
+
+    run(main())
+
+
+def forget_until(timetable: Timetable, began: float) -> float:
+    """Return when the registries that forget are not waited for any more."""
+    return FORGET.until(timetable, OURS._replace(began=began))
+
+
+@pytest.mark.parametrize("deregistered", [0.2, 3.0, 9.4, 9.5])
+def test_the_registries_are_never_waited_for_longer_than_register_timeout(
+    deregistered: float,
+) -> None:
+    """The deregistration and what is to be forgotten have it together, and the latter 2 s at most."""
+    timetable = plan()
+    timetable.deregistered(deregistered)
+    took = forget_until(timetable, 10.0) - 10.0
+    assert deregistered + took <= 10.0
+    assert took == pytest.approx(min(2.0, 10.0 - deregistered))
+
+
+@pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 1.0, 5.0])
+def test_what_is_to_be_forgotten_has_half_a_second_before_the_deadline(left: float) -> None:
+    """And never goes past it: the wait ends that much earlier."""
+    timetable = plan()
+    assert timetable.forget_until == plan(forgets=False).wait_until == 25.0
+    assert timetable.wait_until == 24.5
+    began = timetable.wait_until - left
+    assert 0.5 <= forget_until(timetable, began) - began <= 2.0
+    assert forget_until(timetable, began) <= timetable.forget_until
+
+
+@pytest.mark.parametrize("shorten", [Timetable.force, Timetable.hurry])
+@pytest.mark.parametrize("at", [3.0, 24.4])
+def test_what_is_to_be_forgotten_has_half_a_second_of_a_shorter_time_too(
+    at: float, shorten: Callable[[Timetable, float], None]
+) -> None:
+    """After a second signal, and if SIGTERM comes before preStop is answered."""
+    timetable = plan()
+    shorten(timetable, at)
+    assert forget_until(timetable, timetable.wait_until) == pytest.approx(
+        timetable.wait_until + 0.5
+    )
+    assert timetable.forget_until <= at + 1.0
 
 
 def test_the_report_has_its_own_step() -> None:
@@ -298,7 +366,7 @@ def test_a_step_more_is_one_row_more() -> None:
         )
         driver, marks = Driver((*ORDER[:last], told, *ORDER[last:])), []
         notes = Notes(driver)
-        driver.note(main_over=True)
+        driver.note(main_over=True, forgotten=True)
         await driver.run(notes, plan(now()), OURS, marks.append)
         assert notes.called[-3:] == ["send_last", "close", "report"]
         assert marks == ["wait", "stop", "flush", "tell", "close"]
@@ -307,7 +375,13 @@ def test_a_step_more_is_one_row_more() -> None:
 
 
 LIMITS = {
-    "drain start + grace_period - stop_timeout - 2": lambda began: 100 + 30 - 3 - 2,
+    "drain start + grace_period - stop_timeout - 2, or 0.5 s earlier if a registry has to forget": (
+        lambda began: 100 + 30 - 3 - 2 - 0.5
+    ),
+    "2 s after the start of this step, or earlier if the deregistration and this step have taken "
+    "register_timeout together, but not later than drain start + grace_period - stop_timeout - 2": (
+        lambda began: min(began + min(2, 10 - 9), 125)
+    ),
     "drain start + grace_period - stop_timeout - 2, or 1 s after the start of this step if that "
     "is later, but not later than drain start + grace_period - 2": lambda began: min(
         max(125, began + 1), 128
@@ -330,8 +404,9 @@ LIMITS = {
 
 @pytest.mark.parametrize("began", [100.0, 124.5, 127.5, 129.0])
 def test_what_the_documentation_says_of_each_limit(began: float) -> None:
-    """The words of the table are what is done: T0 is 100, and all settings are the default."""
-    plan = Timetable.plan(Config(), 100.0)
+    """The words of the table are what is done: T0 is 100, deregistered at 109, all settings default."""
+    plan = Timetable.plan(Config(), 100.0, forgets=True)
+    plan.deregistered(109.0)
     terms = Terms(register_timeout=10.0, cancels_main=True, began=began)
     said = {step.limit: LIMITS[step.limit](began) for step in ORDER}
     assert {step.limit: step.until(plan, terms) for step in ORDER} == pytest.approx(said)

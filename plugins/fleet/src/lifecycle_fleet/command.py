@@ -101,11 +101,11 @@ def _ended(error: Any, code: int) -> int:
 
 
 def _refused(error: Any, code: int) -> int:
-    from lifecycle_fleet.errors import Misused, NotATarget
+    from lifecycle_fleet.errors import Misused
 
     page = f"\nSee {error.see}" if error.see else ""
     print(f"lifecycle: {error}{page}", file=sys.stderr)
-    return USAGE if isinstance(error, (Misused, NotATarget)) else code
+    return USAGE if isinstance(error, Misused) else code
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

@@ -46,27 +46,10 @@ class TargetError(FleetError):
     help_entry = "errors.md#fleet-pod"
 
 
-class NotATarget(TargetError):
-    """The text of an argument cannot be the name of a pod, a workload or a namespace."""
-
-
 class InPodError(FleetError):
-    """
-    A command cannot be run in a pod, or its answer is of no use.
-
-    Args:
-        reason: The message.
-        everywhere: Whether the other pods of the namespace would fail too.
-
-    Attributes:
-        everywhere: The same.
-    """
+    """A command cannot be run in a pod, or its answer is of no use."""
 
     help_entry = "errors.md#fleet-in-a-pod"
-
-    def __init__(self, reason: str, *, everywhere: bool = False) -> None:
-        super().__init__(reason)
-        self.everywhere = everywhere
 
 
 class Unsafe(FleetError):

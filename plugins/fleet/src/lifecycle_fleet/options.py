@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Final
 
-from lifecycle_fleet.errors import NotATarget
+from lifecycle_fleet.errors import FleetError
 
 OUTPUTS: Final = ("wide", "json", "yaml")
 DATA: Final = ("json", "yaml")
@@ -128,13 +128,14 @@ def namespace_of(options: argparse.Namespace, default: str) -> str:
     Return the namespace to ask for, empty for all.
 
     Raises:
-        NotATarget: The name of the namespace is not one.
+        FleetError: The name of the namespace is not one.
     """
     if getattr(options, "all_namespaces", False):
         return ""
     found: str = options.namespace or default
     if not NAME.fullmatch(found):
-        raise NotATarget(
-            f"{found!r} is not the name of a namespace. Use lower-case letters, digits and -"
+        raise FleetError(
+            f"{found!r} is not the name of a namespace. Use lower-case letters, digits and -",
+            see="errors.md#fleet-pod",
         )
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import accumulate
 from typing import Any, Final
 
 import lifecycle
@@ -14,46 +13,35 @@ STATUS: Final = "pod-lifecycle.dev/status"
 LONGEST: Final = 200
 """Characters of the cause, and of the name of a service."""
 MOST_NAMES: Final = 100
-"""Names of services that each list has at most."""
-MOST: Final = 16_384
-"""Bytes of the annotation that lifecycle-fleet reads."""
-MORE: Final = "…"
-"""The last item of a list that does not name all services."""
+"""Names of services that each list has at most. A longer list ends with an ellipsis."""
 
 
 def status(
     snapshot: lifecycle.Snapshot, config: lifecycle.Config, qos_port: int | None = None
 ) -> str:
     """
-    Return the value of the annotation: JSON on one line, in ASCII, with at most `MOST` bytes.
-
-    If the names of all services do not fit, each list of names has at least half of the space.
+    Return the value of the annotation: JSON on one line, in ASCII.
 
     Args:
         snapshot: The state of the app.
-        config: The settings.
+        config: The settings. The settle time of a service registry is in the snapshot.
         qos_port: The port that answers. None if the port is off.
     """
     transitions, start = snapshot["transitions"], snapshot.get("start")
-    told: dict[str, Any] = {
+    services = snapshot["services"]
+    told = {
         "state": snapshot["state"],
         "since": round(snapshot["since"], 3),
         "cause": one_line(transitions[-1]["cause"], LONGEST) if transitions else "",
         "version": snapshot["version"],
-        "settle": _plain(config.settle),
+        "settle": _plain(snapshot.get("settle", config.settle)),
         "grace": _plain(config.grace_period),
         "start": _plain(start["seconds"]) if start is not None and start["over"] else None,
-        "online": [],
-        "offline": [],
+        "online": _names(each["name"] for each in services if each["online"]),
+        "offline": _names(each["name"] for each in services if not each["online"]),
         "qos_port": qos_port,
     }
-    services = snapshot["services"]
-    online = [one_line(each["name"], LONGEST) for each in services if each["online"]]
-    offline = [one_line(each["name"], LONGEST) for each in services if not each["online"]]
-    room = MOST - len(_compact(told))
-    told["online"] = _fitting(online, room - _size(_fitting(offline, room // 2)))
-    told["offline"] = _fitting(offline, room - _size(told["online"]))
-    return _compact(told)
+    return json.dumps(told, separators=(",", ":"))
 
 
 def status_patch(uid: str, text: str | None) -> dict[str, Any]:
@@ -72,18 +60,6 @@ def _plain(seconds: float) -> float:
     return int(seconds) if seconds == int(seconds) else round(seconds, 3)
 
 
-def _fitting(names: list[str], room: int) -> list[str]:
-    """Return the names that fit into some bytes. A list that is not complete says so at its end."""
-    if len(names) <= MOST_NAMES and _size(names) <= room:
-        return names
-    sizes = accumulate((_size([each]) for each in names[:MOST_NAMES]), initial=_size([MORE]))
-    fit = sum(size <= room for size in sizes) - 1
-    return [*names[:fit], MORE]
-
-
-def _size(names: list[str]) -> int:
-    return sum(len(_compact(each)) + 1 for each in names)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+def _names(names: Any) -> list[str]:
+    every = [one_line(each, LONGEST) for each in names]
+    return every if len(every) <= MOST_NAMES else [*every[:MOST_NAMES], "…"]

@@ -17,7 +17,6 @@ import msgspec
 from lightkube.config import client_adapter
 from lightkube.config.models import User
 
-from lifecycle_fleet.cluster.clock import Clock
 from lifecycle_fleet.cluster.execution import Ran as Ran
 from lifecycle_fleet.cluster.execution import execute
 from lifecycle_fleet.cluster.failures import EXPIRED, failure, named_errors
@@ -36,8 +35,6 @@ LOG: Final = 65536
 """Bytes of a log that are read."""
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 BOOKMARK: Final = "BOOKMARK"
-SENT: Final = "lifecycle.sent"
-"""The extension of a request with the time when it was sent."""
 
 
 class Api:
@@ -49,12 +46,10 @@ class Api:
 
     Attributes:
         config: The context, its cluster and its user.
-        clock: The time of the API server, learnt from each answer.
     """
 
     def __init__(self, access: Access) -> None:
         self.config = access.config
-        self.clock = Clock()
         with named_errors():
             verify = client_adapter.verify_cluster(
                 access.config.cluster, access.config.user or User(), access.config.abs_file
@@ -71,10 +66,7 @@ class Api:
                 timeout=TIMEOUT,
                 limits=httpx2.Limits(max_connections=None),
                 follow_redirects=False,
-                event_hooks={
-                    "request": [_named(access.server_name), self._note_sent],
-                    "response": [self._note_answered, _read_refusal],
-                },
+                event_hooks={"request": [_named(access.server_name)], "response": [_read_refusal]},
             )
 
     async def __aenter__(self) -> Self:
@@ -226,13 +218,6 @@ class Api:
             if answer.status_code >= 400:
                 raise failure(answer.status_code, answer.text)
             return answer.text
-
-    async def _note_sent(self, request: httpx2.Request) -> None:
-        request.extensions[SENT] = self.clock.local()
-
-    async def _note_answered(self, answer: httpx2.Response) -> None:
-        sent = answer.request.extensions[SENT]
-        self.clock.answered(answer.headers.get("Date", ""), sent, self.clock.local())
 
     async def _ask(self, method: str, path: str, shape: type = dict, **given: Any) -> Object:
         with named_errors():

@@ -3,9 +3,6 @@ Credential plugins (`exec` in a kubeconfig), for example of EKS, GKE or Teleport
 
 The plugin runs with the first request, when its credential has expired, and after a 401. Its stderr
 is that of this process, so that it can tell how to log in, as under kubectl.
-
-After a failure, it does not run again for a while, for all requests, because it may open a browser
-each time. A credential that is refused at once is a failure too.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,9 +27,6 @@ API: Final = "client.authentication.k8s.io/"
 VERSIONS: Final = (f"{API}v1", f"{API}v1beta1")
 LONGEST: Final = 300.0
 """Seconds for the plugin, in which a person may have to log in."""
-FIRST_PAUSE: Final = 10.0
-LONGEST_PAUSE: Final = 300.0
-"""Seconds without a run after the first failure, twice as many after each further one, and the most."""
 
 
 class PluginAuth(httpx2.Auth):
@@ -43,28 +37,16 @@ class PluginAuth(httpx2.Auth):
         plugin: The `exec` of the user.
         cluster: The cluster, for a plugin that asks for it.
         context: The TLS context of the connections, which gets the certificate.
-        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
-        self,
-        plugin: Mapping[str, Any],
-        cluster: Mapping[str, Any],
-        context: ssl.SSLContext,
-        clock: Callable[[], float] = time.monotonic,
+        self, plugin: Mapping[str, Any], cluster: Mapping[str, Any], context: ssl.SSLContext
     ) -> None:
         self._plugin = plugin
         self._cluster = cluster
         self._context = context
-        self._clock = clock
         self._lock = asyncio.Lock()
         self._token = ""
-        self._runs = 0
-        """How many credentials there were. The number names the current one."""
-        self._failures = 0
-        self._paused_until = 0.0
-        self._problem: KubeconfigError | None = None
-        """Why the last run gave no credential."""
         self._expires: float | None = None
         """When to run the plugin again, in seconds since the epoch. None before the first time."""
 
@@ -75,53 +57,22 @@ class PluginAuth(httpx2.Auth):
         used = await self._current()
         self._identify(request)
         answer = yield request
-        if answer.status_code == 401 and (newer := await self._current(instead_of=used)) != used:
-            used = newer
+        if answer.status_code == 401:
+            await self._current(instead_of=used)
             self._identify(request)
-            answer = yield request
-            if answer.status_code == 401 and used == self._runs and not self._pauses:
-                self._pause()
-        if answer.status_code != 401:
-            self._failures = 0
-
-    @property
-    def _pauses(self) -> bool:
-        return self._clock() < self._paused_until
-
-    def _pause(self) -> None:
-        seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
-        self._failures += 1
-        self._paused_until = self._clock() + seconds
+            yield request
 
     def _identify(self, request: httpx2.Request) -> None:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
 
-    async def _current(self, instead_of: int = 0) -> int:
-        """
-        Return the number of the current credential, after a new one if the old one is of no use.
-
-        After a failure, there is no new one for a while. Then a credential that is refused stays, so
-        that the refusal is what is told.
-        """
+    async def _current(self, instead_of: object = None) -> object:
+        """Return what names the current credential, after a new one if the old one is of no use."""
         async with self._lock:
             unusable = self._expires is None or time.time() >= self._expires
-            if unusable or instead_of == self._runs:
-                if not self._pauses:
-                    await self._run()
-                elif self._problem is not None:
-                    raise KubeconfigError(str(self._problem))
-            return self._runs
-
-    async def _run(self) -> None:
-        self._problem = None
-        try:
-            await self._renew()
-        except KubeconfigError as error:
-            self._problem = error
-            self._pause()
-            raise
-        self._runs += 1
+            if unusable or instead_of == (self._token, self._expires):
+                await self._renew()
+            return self._token, self._expires
 
     async def _renew(self) -> None:
         status = self._status(await _output(self._plugin, self._information()))

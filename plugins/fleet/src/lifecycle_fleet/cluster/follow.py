@@ -6,25 +6,21 @@ Rules of this file:
 1. A list is requested at the start, and after a watch whose version has expired. A watch that ends
    or fails goes on at the last version that was seen, of an object or a bookmark.
 2. After a failure, the next request waits: from 0.2 s on, twice as long each time, with jitter. A
-   watch that ends at once is a failure too. Failures are forgotten only after a watch that lasted,
-   because a broken watch may have a change in it.
-3. A list or a first watch that is forbidden ends it, because the right to list does not
-   include the right to watch.
-4. Otherwise no failure after the first list ends it. A credential plugin may work again too.
-5. Objects are cut down by `keep` before they are stored, because of the memory.
+   watch that ends at once without an event is a failure too.
+3. After the first list, no failure ends it. A credential plugin that fails may work again too.
+4. Objects are cut down by `keep` before they are stored, because of the memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
 from lifecycle_fleet.cluster.api import BOOKMARK, Api, Object
-from lifecycle_fleet.cluster.failures import EXPIRED, FORBIDDEN
+from lifecycle_fleet.cluster.failures import EXPIRED
 from lifecycle_fleet.cluster.kinds import ALL, Kind
 from lifecycle_fleet.errors import ApiServerError, FleetError
 
@@ -33,12 +29,6 @@ LONGEST: Final = 5.0
 """The shortest and the longest pause after a failure, in seconds."""
 SHORT: Final = 1.0
 """Seconds that a watch lasts at least if the server is well."""
-LASTING: Final = 5.0
-"""Seconds after which a watch is good, so that former failures do not count any more."""
-PATIENCE: Final = 5.0
-"""Seconds for the API server to accept the first watch. After them, `begun` is set in any case."""
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 class Followed:
@@ -57,13 +47,10 @@ class Followed:
             none, or is none any more. Before a deletion, it is called with the last object, which
             says how a pod has ended.
         on_problem: Called with `problem` when it has changed.
-        clock: A monotonic clock, in seconds.
-        sleep: Waits for so many seconds.
 
     Attributes:
         objects: The objects, by namespace and name.
         listed: Set once the first list is here.
-        begun: Set once the first watch is accepted too, or fails in a way that may pass.
         problem: Why there is no watch at the moment. Empty if there is one.
         lists: How many lists were requested.
     """
@@ -80,13 +67,10 @@ class Followed:
         shape: type = dict,
         on_change: Callable[[Object | None, Object | None], object] = lambda _old, _new: None,
         on_problem: Callable[[str], object] = lambda _problem: None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.kind = kind
         self.objects: dict[tuple[str, str], Object] = {}
         self.listed = asyncio.Event()
-        self.begun = asyncio.Event()
         self.problem = ""
         self.lists = 0
         self._api = api
@@ -97,49 +81,39 @@ class Followed:
         self._shape = shape
         self._on_change = on_change
         self._on_problem = on_problem
-        self._clock = clock
-        self._sleep = sleep
         self._version = ""
-        self._accepted = False
-        self._opened: float | None = None
 
     async def run(self) -> None:
         """
         Follow forever.
 
         Raises:
-            FleetError: The first list is not answered, for example because it is forbidden, or the
-                first watch is forbidden.
+            FleetError: The first list is not answered, for example because it is forbidden.
         """
         failures = 0
+        clock = asyncio.get_running_loop().time
         while True:
-            self._opened = None
             try:
                 if not self._version:
                     await self._list()
+                began, silent = clock(), True
                 async with aclosing(self._watch()) as changes:
                     async for kind, found in changes:
+                        failures, silent = 0, False
                         self._take(kind, found)
             except FleetError as error:
-                state = error.state if isinstance(error, ApiServerError) else ""
-                if not self.listed.is_set() or (state == FORBIDDEN and not self._accepted):
+                if not self.listed.is_set():
                     raise
-                failures = (0 if self._lasted(LASTING) else failures) + 1
-                if state == EXPIRED:
+                failures += 1
+                if isinstance(error, ApiServerError) and error.state == EXPIRED:
                     self._version = ""
                     if failures == 1:
                         continue
                 self._say(str(error))
-                self.begun.set()
-                await self._sleep(pause(failures))
+                await asyncio.sleep(pause(failures))
             else:
-                failures = 0 if self._lasted(LASTING) else failures
-                failures += not self._lasted(SHORT)
-                await self._sleep(pause(max(1, failures)))
-
-    def _lasted(self, seconds: float) -> bool:
-        """Tell whether the last watch was accepted, and lasted for so long."""
-        return self._opened is not None and self._clock() - self._opened >= seconds
+                failures = failures + 1 if silent and clock() - began < SHORT else 0
+                await asyncio.sleep(pause(max(1, failures)))
 
     def _watch(self) -> AsyncGenerator[tuple[str, Object], None]:
         return self._api.watch(
@@ -148,13 +122,8 @@ class Followed:
             self._namespace,
             labels=self._labels,
             fields=self._fields,
-            on_open=self._open,
+            on_open=lambda: self._say(""),
         )
-
-    def _open(self) -> None:
-        self._accepted, self._opened = True, self._clock()
-        self.begun.set()
-        self._say("")
 
     def _say(self, problem: str) -> None:
         if problem != self.problem:
@@ -178,9 +147,7 @@ class Followed:
         for each in before.values():
             self._on_change(each, None)
         self._version = version
-        if not self.listed.is_set():
-            self.listed.set()
-            asyncio.get_running_loop().call_later(PATIENCE, self.begun.set)
+        self.listed.set()
 
     def _take(self, kind: str, found: Object) -> None:
         self._version = found["metadata"]["resourceVersion"]

@@ -126,8 +126,7 @@ def _explained(
     if error.state == FORBIDDEN:
         return InPodError(
             f"you may not run commands in pods of the namespace {place.namespace}. Your role needs "
-            f"the verbs get and create for pods/exec. {text}",
-            everywhere=True,
+            f"the verbs get and create for pods/exec. {text}"
         )
     if error.state == NOT_FOUND:
         return InPodError(f"{place} is not there any more. {text}")

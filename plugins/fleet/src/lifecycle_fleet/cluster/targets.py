@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.cluster.api import Api, Object
 from lifecycle_fleet.cluster.failures import NOT_FOUND
@@ -18,7 +17,7 @@ from lifecycle_fleet.cluster.kinds import (
     STATEFUL_SET,
     Kind,
 )
-from lifecycle_fleet.errors import ApiServerError, NotATarget, TargetError
+from lifecycle_fleet.errors import ApiServerError, TargetError
 from lifecycle_fleet.options import NAME
 from lifecycle_fleet.view.pod import SHORT, condition, owner
 from lifecycle_fleet.view.told import one_line
@@ -60,18 +59,18 @@ def target_of(text: str) -> Target:
     Return the target of `NAME` or `KIND/NAME`.
 
     Raises:
-        NotATarget: The text is neither, or there is no such kind.
+        TargetError: The text is neither, or there is no such kind.
     """
     kind_name, slash, name = text.rpartition("/")
     word = kind_name.lower().partition(".")[0]  # deployment.apps
     kind = KINDS.get(word) or KINDS.get(word.removesuffix("s")) if slash else POD
     if kind is None:
-        raise NotATarget(
+        raise TargetError(
             f"{one_line(kind_name)!r} is not a kind with pods. Use a pod, or "
             f"{', '.join(f'{each}/NAME' for each in SHORT_KINDS)}"
         )
     if not NAME.fullmatch(name):
-        raise NotATarget(f"{one_line(text)!r} is not the name of a pod, or KIND/NAME")
+        raise TargetError(f"{one_line(text)!r} is not the name of a pod, or KIND/NAME")
     return Target(kind, name)
 
 
@@ -104,19 +103,10 @@ async def pods_of(api: Api, namespace: str, target: Target) -> list[Object]:
     if target.kind == POD:
         return [found]
     _, pods = await api.list(POD, namespace, labels=selector(found))
-    own = [each for each in pods if _owns(target, found, each["metadata"])]
+    own = [each for each in pods if owner(each["metadata"])[0] == str(target)]
     if not own:
         raise TargetError(f"{target} has no pods in the namespace {namespace}")
     return sorted(own, key=lambda each: str(each["metadata"]["name"]))
-
-
-def _owns(target: Target, found: Object, metadata: Object) -> bool:
-    """Tell whether a pod is one of a workload. Those of a Deployment have a ReplicaSet as owner."""
-    if target.kind == DEPLOYMENT:
-        return owner(metadata)[0] == str(target)
-    owners = metadata.get("ownerReferences") or ()
-    uids = [each.get("uid") for each in owners if each.get("controller")]
-    return found["metadata"]["uid"] in uids
 
 
 async def one_pod(api: Api, namespace: str, target: Target) -> tuple[Object, int]:
@@ -152,16 +142,13 @@ def _expression(key: str, operator: str, values: Sequence[str]) -> str:
 
 
 async def _missing(api: Api, namespace: str, target: Target) -> str:
-    """Say what is missing, and which object has a similar name. A person may leave out the kind."""
     problem = f"there is no {target} in the namespace {namespace}"
-    others: dict[str, Target] = {}
-    for kind in (DEPLOYMENT, POD) if target.kind == POD else (target.kind,):
-        with suppress(ApiServerError):
-            _, found = await api.list(kind, namespace)
-            others |= {
-                name: Target(kind, name)
-                for name in (str(each["metadata"]["name"]) for each in found)
-            }
-    if near := get_close_matches(target.name, others, 1, 0.6):
-        return f"{problem}. Did you mean {others[near[0]]}?"
+    try:
+        _, others = await api.list(target.kind, namespace)
+    except ApiServerError:
+        return problem
+    names: list[Any] = [str(each["metadata"]["name"]) for each in others]
+    near = get_close_matches(target.name, names, 1, 0.6)
+    if near:
+        return f"{problem}. Did you mean {target._replace(name=near[0])}?"
     return f"{problem}. To use another namespace, pass -n"

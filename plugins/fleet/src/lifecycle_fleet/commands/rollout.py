@@ -50,6 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gate-seconds",
         type=seconds,
+        default=GATE_SECONDS,
         metavar="SECONDS",
         help=f"the time that the first new pod must stay ready (default: {GATE_SECONDS:g})",
     )
@@ -78,7 +79,7 @@ async def run(options: argparse.Namespace) -> int:
     from lifecycle_fleet.rollout.report.file import writable
     from lifecycle_fleet.rollout.session import Plan, Session
 
-    name, gate = _deployment(options.target), _gate_seconds(options)
+    name = _deployment(options.target)
     if options.report:
         writable(options.report)
     async with connected(options.kubeconfig, options.context) as api:
@@ -91,7 +92,7 @@ async def run(options: argparse.Namespace) -> int:
             restart=options.restart,
             wait=options.wait,
             timeout=options.timeout,
-            gate=gate,
+            gate=options.gate_seconds if options.gate else None,
         )
         with display() as shown, _interrupts() as interrupt:
             session = Session(api, plan, shown)
@@ -104,22 +105,12 @@ async def run(options: argparse.Namespace) -> int:
             except FleetError as failed:
                 error = failed
     if session.last is not None and session.begun:
-        _tell(session.last, options, where, hints=not interrupt.number)
+        _tell(session.last, options, where)
     if error is not None:
         raise error
     if interrupt.number:
         return BY_SIGNAL + interrupt.number
     return 0 if session.last is not None and session.last.passed else FAILED
-
-
-def _gate_seconds(options: argparse.Namespace) -> float | None:
-    from lifecycle_fleet.errors import Misused
-
-    if options.gate:
-        return GATE_SECONDS if options.gate_seconds is None else float(options.gate_seconds)
-    if options.gate_seconds is not None:
-        raise Misused("--gate-seconds is only for --gate. Add --gate, or remove --gate-seconds")
-    return None
 
 
 def _where(options: argparse.Namespace, namespace: str) -> str:
@@ -131,14 +122,14 @@ def _where(options: argparse.Namespace, namespace: str) -> str:
     return shlex.join(words)
 
 
-def _tell(rollout: Rollout, options: argparse.Namespace, where: str, *, hints: bool) -> None:
+def _tell(rollout: Rollout, options: argparse.Namespace, where: str) -> None:
     from lifecycle_fleet.rollout.report import document, page, text
     from lifecycle_fleet.rollout.report.file import write
 
     if options.output:
         print(document.render(rollout, options.output))
     else:
-        print(text.render(rollout, text.Painter(), where, hints=hints))
+        print(text.render(rollout, text.Painter(), where))
     if options.report:
         write(options.report, page.page(rollout))
 

@@ -22,8 +22,6 @@ SERVICES: Final = "LIFECYCLE_SERVICES"
 REGISTERS: Final = "LIFECYCLE_KUBERNETES_ENABLED"
 """If this is true, lifecycle-kubernetes registers the server. Its account needs more rights then."""
 SERVICE: Final = "fleet"
-ANY: Final = ("", "0.0.0.0", "[::]")  # noqa: S104 - read, not bound
-"""Hosts that mean every address of the machine."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +29,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bind",
         action="append",
-        type=address,
         metavar="HOST:PORT",
         help=f"address to serve the page on, or unix:PATH (repeatable, default: {BIND})",
     )
@@ -64,7 +61,6 @@ def run(options: argparse.Namespace) -> int:
         all_pods=options.all,
         token=options.auth == "token",
         local=is_local(binds),
-        page=page_address(binds, tls=bool(options.certfile)),
     )
     environ = os.environ | {VARIABLE: settings.to_variable()}
     argv = server(binds, os.environ, certfile=options.certfile, keyfile=options.keyfile)
@@ -94,40 +90,6 @@ def server(binds: Sequence[str], environ: Mapping[str, str], **files: str | None
     ):
         argv += ["-p", "no:kubernetes"]
     return [*argv, TARGET]
-
-
-def address(bind: str) -> str:
-    """
-    Return an address of `--bind` as it is.
-
-    Raises:
-        argparse.ArgumentTypeError: The address has another form.
-    """
-    port = bind.rpartition(":")[2]
-    if bind.startswith("unix:") or (port.isascii() and port.isdecimal() and int(port) < 65536):
-        return bind
-    raise argparse.ArgumentTypeError(
-        f"{bind!r} must be HOST:PORT, [HOST]:PORT, PORT or unix:PATH, with a port from 0 to 65535"
-    )
-
-
-def page_address(binds: Sequence[str], *, tls: bool = False) -> str:
-    """
-    Return the address of the page for a browser on this machine.
-
-    Args:
-        binds: The addresses of the server.
-        tls: The server has a certificate.
-
-    Returns:
-        The first address with a port that is known. Empty if only a log of the server has it.
-    """
-    for bind in binds:
-        host, _, port = bind.rpartition(":")
-        if not bind.startswith("unix:") and int(port):
-            shown = "localhost" if host in ANY else host
-            return f"{'https' if tls else 'http'}://{shown}:{port}/"
-    return ""
 
 
 def is_local(binds: Sequence[str]) -> bool:

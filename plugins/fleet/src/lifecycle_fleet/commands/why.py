@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Final
 
 from lifecycle_fleet.options import add_cluster, add_data, namespace_of
@@ -52,7 +53,7 @@ async def _verdict(api: Api, namespace: str, target: Target, *, commands: bool) 
     from lifecycle_fleet.why import deployment, pod
     from lifecycle_fleet.why.gather import Gatherer
 
-    gatherer = Gatherer(api, namespace, commands=commands)
+    gatherer = Gatherer(api, namespace, time.time(), commands=commands)
     if target.kind == POD:
         return pod.explain(await gatherer.pod(target))
     if target.kind == DEPLOYMENT:

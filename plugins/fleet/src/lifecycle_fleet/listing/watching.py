@@ -111,9 +111,9 @@ class Watch:
         )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._run(followed))
-            begun = group.create_task(followed.begun.wait())
-            await asyncio.wait({running, begun}, return_when=asyncio.FIRST_COMPLETED)
-            begun.cancel()
+            listed = group.create_task(followed.listed.wait())
+            await asyncio.wait({running, listed}, return_when=asyncio.FIRST_COMPLETED)
+            listed.cancel()
             self._ready[kind].set()
 
     async def _run(self, followed: Followed) -> None:

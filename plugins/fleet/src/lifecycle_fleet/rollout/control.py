@@ -47,7 +47,7 @@ class Control:
 
     async def restart(self) -> None:
         """Do what `kubectl rollout restart` does."""
-        patch = patches.restart(self._api.clock.now())
+        patch = patches.restart(time.time())
         await self._change(lambda: self._patch(patch))
 
     async def pause(self, *, paused: bool) -> None:
@@ -97,7 +97,7 @@ class Control:
                 except asyncio.CancelledError:
                     await asyncio.wait([sent])  # a second interrupt ends this
                     if not sent.cancelled() and sent.exception() is None:
-                        self._fold.changed(sent.result(), self._api.clock.now(), undone=undone)
+                        self._fold.changed(sent.result(), time.time(), undone=undone)
                     raise
                 except ApiServerError as error:
                     failures += 1
@@ -108,7 +108,7 @@ class Control:
                 except TimeoutError:
                     raise ApiServerError("slow", f"no answer for {LIMIT:g} s") from None
                 else:
-                    self._fold.changed(sent.result(), self._api.clock.now(), undone=undone)
+                    self._fold.changed(sent.result(), time.time(), undone=undone)
                     return
                 finally:
                     sent.cancel()

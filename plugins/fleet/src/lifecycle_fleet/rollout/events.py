@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -29,11 +28,6 @@ RESTARTED: Final = "Killing"
 """The reason for each end of a container. A message with `failed` is about a probe."""
 
 
-COUNTED: Final = (*HOOKS, CUT_OFF, *TROUBLE, RESTARTED)
-MOST_HOOKS: Final = 10
-"""The messages about hooks that are kept of one pod. A message may have anything in it."""
-
-
 class Told(NamedTuple):
     """
     The part of an Event that counts.
@@ -53,39 +47,11 @@ class Told(NamedTuple):
     initial: bool
 
 
-class Early:
-    """
-    The Events about pods that are not known yet: of each pod and reason, the newest one.
-
-    Args:
-        most: The Events to keep. The newest ones are kept.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[tuple[str, str], Told] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def put(self, event: Told) -> None:
-        """Keep an Event."""
-        self._kept[event.pod, event.reason] = event
-        self._kept.move_to_end((event.pod, event.reason))
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-
-    def take(self, pod: str) -> list[Told]:
-        """Return the Events about a pod, the oldest first, and forget them."""
-        found = (self._kept.pop((pod, reason), None) for reason in COUNTED)
-        return sorted((each for each in found if each is not None), key=lambda each: each.at)
-
-
 def read(event: Object, *, initial: bool = False) -> Told | None:
     """Return the part of an Event that counts, or None if the Event does not count."""
     about, reason = event.get("involvedObject") or {}, str(event.get("reason") or "")
     message = one_line(str(event.get("message") or reason))
-    counts = reason in COUNTED and (reason != RESTARTED or "failed" in message)
+    counts = reason in (*HOOKS, CUT_OFF, *TROUBLE) or (reason == RESTARTED and "failed" in message)
     if about.get("kind") != "Pod" or not about.get("uid") or not counts:
         return None
     at = event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
@@ -98,9 +64,7 @@ def told(lane: Lane, event: Told) -> Lane:
         return lane
     if event.reason in HOOKS:
         text = f"{event.reason}: {event.message}"
-        if text in lane.hooks or len(lane.hooks) >= MOST_HOOKS:
-            return lane
-        return replace(lane, hooks=(*lane.hooks, text))
+        return lane if text in lane.hooks else replace(lane, hooks=(*lane.hooks, text))
     if event.reason == CUT_OFF:
         return replace(lane, cut=event.message)
     if lane.leaves:

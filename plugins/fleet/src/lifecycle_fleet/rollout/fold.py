@@ -37,7 +37,7 @@ from lifecycle_fleet.view.told import one_line
 Object = dict[str, Any]
 
 MOST_EVENTS: Final = 10_000
-"""Events about pods that are not known yet, which are kept. They may be about foreign pods."""
+"""Events about pods that are not known yet. More of them are not kept."""
 
 
 class Fold:
@@ -70,7 +70,7 @@ class Fold:
         self._owners: dict[str, str] = {}
         self._uid = ""
         self._order: list[str] | None = None
-        self._early = events.Early(MOST_EVENTS)
+        self._early: dict[str, list[events.Told]] = {}
         self._endpoints = Endpoints()
         self._uids: dict[str, str] = {}
         self._fewest = 0
@@ -213,7 +213,7 @@ class Fold:
             self._order = None
             self._uids[pod["metadata"]["name"]] = uid
             after = lane.in_slices(after, self._found(pod), at)
-            for each in self._early.take(uid):
+            for each in self._early.pop(uid, ()):
                 after = events.told(after, each)
         self._lanes[uid] = after
         if before is None or after.phase is not before.phase:
@@ -230,8 +230,10 @@ class Fold:
             return
         if (known := self._lanes.get(event.pod)) is not None:
             self._lanes[event.pod] = events.told(known, event)
-        else:
-            self._early.put(event)
+        elif len(self._early) < MOST_EVENTS:
+            early = self._early.setdefault(event.pod, [])
+            if event not in early:
+                early.append(event)
 
     def _take_slice(self, old: Object | None, new: Object | None, at: float) -> None:
         if new is not None:

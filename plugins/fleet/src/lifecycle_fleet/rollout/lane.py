@@ -46,7 +46,6 @@ class Lane:
         overdue: Whether its grace period was over at the start of the watch.
         ends: Each end of a container that was seen, in order.
         before: The ends that were there at the start of the watch.
-        crashed: The ends that were seen while it did not drain.
         restarts: The restarts of its containers since the start of the watch.
         restarts_before: The restarts before.
         problem: The reason why it does not start, or empty.
@@ -68,7 +67,6 @@ class Lane:
     overdue: bool = False
     ends: tuple[End, ...] = ()
     before: frozenset[End] = frozenset()
-    crashed: frozenset[End] = frozenset()
     restarts: int = 0
     restarts_before: int = 0
     problem: str = ""
@@ -160,17 +158,15 @@ def seen(lane: Lane | None, pod: Object, at: float, *, initial: bool = False) ->
         at: When it was seen, in seconds since the epoch.
         initial: Whether it was there at the start of the watch.
     """
-    drained = lane is not None and lane.leaves
     if lane is None:
         lane = _first(pod, at, initial=initial)
     if lane.is_gone:
         return lane
-    found = [each for each in pods.ends(pod) if each not in lane.ends]
-    crashed = lane.crashed if drained else lane.crashed | _crashed(pod, found)
+    found = [*lane.ends]
+    found += [each for each in pods.ends(pod) if each not in lane.ends]
     lane = replace(
         lane,
-        ends=(*lane.ends, *found),
-        crashed=crashed,
+        ends=tuple(found),
         restarts=max(lane.restarts, pods.restarts(pod) - lane.restarts_before),
         problem=pods.problem(pod),
         complete=pods.has_ended(pod),
@@ -178,18 +174,6 @@ def seen(lane: Lane | None, pod: Object, at: float, *, initial: bool = False) ->
     if not lane.deleted and pod["metadata"].get("deletionTimestamp"):
         lane = replace(lane, grace=pods.deletion(pod)[1])
     return _entered(lane, _phase(lane, pod), at)
-
-
-def _crashed(pod: Object, found: list[End]) -> frozenset[End]:
-    """
-    Return the new ends that are not of a drain, in the first object in which a pod may drain.
-
-    The order of the objects decides, and no time: the clock of the node may be another one. A container
-    that exits after the deletion of its pod is not restarted.
-    """
-    if pods.phase(pod) is not Phase.DRAINING:
-        return frozenset(found)
-    return frozenset(found) & frozenset(pods.former_ends(pod))
 
 
 def _first(pod: Object, at: float, *, initial: bool) -> Lane:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lifecycle_fleet.rollout.lane import Lane
-from lifecycle_fleet.rollout.outcome import counted, faults, notes
+from lifecycle_fleet.rollout.outcome import faults
 from lifecycle_fleet.rollout.pods import Phase
 from lifecycle_fleet.rollout.result import Rollout
 
@@ -49,8 +49,6 @@ def _lane(before: Lane | None, lane: Lane, rollout: Rollout) -> Iterator[Move]:
     if lane.restarts and (before is None or before.restarts < lane.restarts):
         times = "once" if lane.restarts == 1 else f"{lane.restarts} times"
         yield Move(rollout.at, f"{lane.name}: restarted {times}", bad=True)
-    said = notes(before) if before else []
-    yield from (Move(rollout.at, each) for each in notes(lane) if each not in said)
     old = {each.text for each in faults(before)} if before else set()
     for fault in faults(lane):
         if fault.text not in old and not lane.overdue:
@@ -63,7 +61,7 @@ def _about(lane: Lane, number: int) -> str:
         return f" after {span.begin - lane.spans[0].begin:.1f} s"
     if span.phase is Phase.GONE:
         took = f" after {lane.drained_in:.1f} s" if lane.drained_in is not None else ""
-        return f"{took} (exit code {found})" if (found := codes(lane)) else took
+        return f"{took} (exit code {codes(lane)})" if lane.last else took
     return ""
 
 
@@ -72,5 +70,5 @@ def _first(lane: Lane, phase: Phase) -> int:
 
 
 def codes(lane: Lane) -> str:
-    """Return the last exit code of each container of a pod but sidecars, or empty if none was seen."""
-    return ", ".join(str(each.code) if each.known else "unknown" for each in counted(lane.last))
+    """Return the last exit code of each container of a pod, or empty if none was seen."""
+    return ", ".join(str(each.code) if each.known else "unknown" for each in lane.last)

@@ -64,30 +64,13 @@ def outcome(lane: Lane) -> Outcome:
     return Outcome.CLEAN if lane.is_gone else Outcome.NONE
 
 
-def result(lane: Lane) -> str:
-    """Return how the pod left, and before that its problem or its phase, in a word or two."""
-    kind = outcome(lane)
-    if kind is Outcome.CLEAN and crashes(lane):
-        return "crashed"  # and its drain was clean
-    return str(kind) or lane.problem or str(lane.phase)
-
-
 def crashes(lane: Lane) -> list[End]:
-    """Return the ends of containers of a pod that did not drain at that time, without sidecars."""
-    return [each for each in counted(lane.ended) if not lane.leaves or each in lane.crashed]
-
-
-def counted(ends: Sequence[End]) -> list[End]:
-    """Return the ends without those of native sidecars, which Kubernetes ignores too."""
-    return [each for each in ends if not each.sidecar]
-
-
-def notes(lane: Lane) -> list[str]:
-    """Return what is worth a note, and no fault: how native sidecars exited, if not by themselves."""
+    """Return the ends of containers of a pod that did not drain at that time."""
+    drains = lane.first(Phase.DRAINING)
     return [
-        f"{lane.name}: the sidecar {each.container} exited with {each.code}, which does not count"
-        for each in lane.last
-        if each.sidecar and not each.orderly
+        each
+        for each in lane.ended
+        if not lane.leaves or (drains is not None and each.at + 1.0 < drains)
     ]
 
 
@@ -98,7 +81,7 @@ def of_drain(lane: Lane) -> Lane:
 
 
 def _kills(lane: Lane) -> Iterator[Fault]:
-    for each in counted(lane.ended):
+    for each in lane.ended:
         if not each.killed:
             continue
         if each.reason == OUT_OF_MEMORY:
@@ -130,7 +113,7 @@ def _cuts(lane: Lane) -> Iterator[Fault]:
     if lane.cut:
         yield Fault(Outcome.CUT_OFF, f"{lane.name}: work was cut off: {lane.cut}")
         return
-    for each in counted(lane.ended):
+    for each in lane.ended:
         if each.cut_off:
             text = f"container {each.container} cut work off at the end of its drain"
             yield Fault(Outcome.CUT_OFF, f"{lane.name}: {text} (exit code {each.code})")
@@ -140,7 +123,7 @@ def _failures(lane: Lane) -> Iterator[Fault]:
     if not lane.is_gone:
         return
     unrequested = crashes(lane)
-    for each in counted(lane.last):
+    for each in lane.last:
         if each in unrequested or each.orderly or each.killed or each.cut_off:
             continue
         if each.known:
@@ -161,4 +144,4 @@ def _failures(lane: Lane) -> Iterator[Fault]:
 
 def _vague(lane: Lane) -> bool:
     ran = lane.first(Phase.STARTING) is not None or lane.first(Phase.READY) is not None
-    return ran and any(not each.known for each in counted(lane.last))
+    return ran and any(not each.known for each in lane.last)

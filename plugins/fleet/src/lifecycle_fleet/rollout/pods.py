@@ -58,7 +58,6 @@ class End(NamedTuple):
         signal: The signal that ended it, or 0.
         reason: The reason of the kubelet.
         at: When it ended, in seconds since the epoch.
-        sidecar: Whether it is a native sidecar. Kubernetes ignores how a sidecar exits.
     """
 
     container: str
@@ -66,7 +65,6 @@ class End(NamedTuple):
     signal: int
     reason: str
     at: float
-    sidecar: bool = False
 
     @property
     def known(self) -> bool:
@@ -124,66 +122,45 @@ def _drains(pod: Object) -> bool:
     return bool(began) and told.since + RESOLUTION >= max(began)
 
 
-def apps(pod: Object) -> list[Object]:
-    """Return the statuses of the containers that are neither init containers nor native sidecars."""
-    return [*containers(pod.get("status") or {})]
-
-
-def sidecars(pod: Object) -> list[Object]:
-    """Return the statuses of the native sidecars."""
+def statuses(pod: Object) -> list[Object]:
+    """Return the statuses of the containers, and of the sidecars that run next to them."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    names = {
+    sidecars = {
         each.get("name")
         for each in spec.get("initContainers") or ()
         if each.get("restartPolicy") == "Always"
     }
-    return [each for each in status.get("initContainerStatuses") or () if each.get("name") in names]
-
-
-def statuses(pod: Object) -> list[Object]:
-    """Return the statuses of the containers, and of the native sidecars that run next to them."""
-    return [*apps(pod), *sidecars(pod)]
+    beside = [
+        each for each in status.get("initContainerStatuses") or () if each.get("name") in sidecars
+    ]
+    return [*containers(status), *beside]
 
 
 def ends(pod: Object) -> Iterator[End]:
     """Yield each end of a container that the object names, the former ones first."""
-    yield from former_ends(pod)
-    yield from _ends(pod, "state")
-
-
-def former_ends(pod: Object) -> Iterator[End]:
-    """Yield the end of each container that was restarted after it, or that is to be."""
-    return _ends(pod, "lastState")
-
-
-def _ends(pod: Object, which: str) -> Iterator[End]:
-    beside = sidecars(pod)
-    for each in (*apps(pod), *beside):
-        if ended := (each.get(which) or {}).get("terminated"):
-            yield End(
-                one_line(str(each.get("name", ""))),
-                int(ended.get("exitCode") or 0),
-                int(ended.get("signal") or 0),
-                one_line(str(ended.get("reason") or "")),
-                moment(ended.get("finishedAt")),
-                each in beside,
-            )
+    for which in ("lastState", "state"):
+        for each in statuses(pod):
+            if ended := (each.get(which) or {}).get("terminated"):
+                yield End(
+                    one_line(str(each.get("name", ""))),
+                    int(ended.get("exitCode") or 0),
+                    int(ended.get("signal") or 0),
+                    one_line(str(ended.get("reason") or "")),
+                    moment(ended.get("finishedAt")),
+                )
 
 
 def has_ended(pod: Object) -> bool:
-    """
-    Tell whether the object names how each container has ended, or that none has ever run.
-
-    Native sidecars do not count.
-    """
-    ended = [bool((each.get("state") or {}).get("terminated")) for each in apps(pod)]
-    return (bool(ended) and all(ended)) or never_ran(pod)
+    """Tell whether the object names how each container has ended, or that none has ever run."""
+    found = statuses(pod)
+    ended = [bool((each.get("state") or {}).get("terminated")) for each in found]
+    return (bool(found) and all(ended)) or never_ran(pod)
 
 
 def never_ran(pod: Object) -> bool:
-    """Tell whether no container of a pod has ever run. Native sidecars do not count."""
-    return not any(_started(each) or each.get("lastState") for each in apps(pod)) and not any(
-        each.known and not each.sidecar for each in ends(pod)
+    """Tell whether no container of a pod has ever run."""
+    return not any(_started(each) or each.get("lastState") for each in statuses(pod)) and not any(
+        each.known for each in ends(pod)
     )
 
 

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, Self
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.outcome import Fault, Outcome, faults
 from lifecycle_fleet.rollout.pods import Phase
-from lifecycle_fleet.view.told import printable
 
 
 class Verdict(StrEnum):
@@ -188,12 +187,6 @@ class Rollout:
         """Tell whether a pod has the template that the Deployment has now."""
         return bool(self.goal_hash) and lane.hash == self.goal_hash
 
-    def start(self, lane: Lane) -> float | None:
-        """Return the seconds that a pod took to be ready, if it became ready since the start."""
-        ready = lane.first(Phase.READY)
-        watched = not lane.initial or (ready is not None and ready >= self.began)
-        return lane.ready_after if watched else None
-
     def faults(self) -> list[Fault]:
         """Return what went wrong with pods, except those that were overdue before the watch."""
         return [fault for lane in self.lanes if not lane.overdue for fault in faults(lane)]
@@ -236,20 +229,6 @@ class Rollout:
             if kind in kinds
         )
         return f", but not cleanly ({counted})"
-
-
-def hint(rollout: Rollout, where: str = "") -> str:
-    """
-    Return the command that explains a failure, or empty.
-
-    Args:
-        rollout: The rollout.
-        where: The options that name the cluster and the namespace.
-    """
-    if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
-        return ""
-    target = printable(f"{rollout.target} {where}".strip())
-    return f"To find out why, run: lifecycle fleet why {target}"
 
 
 def order(lane: Lane) -> tuple[float, str]:

@@ -9,17 +9,16 @@ Rules of this file:
 3. While something is not watched, for example the Events about failed hooks, nothing counts as clean.
    The gate does not open, and the rollout does not end.
 4. Nothing polls. The loop waits for a change, or for the next moment that something has been set for.
-5. Each time is one of the API server, because the clock of this machine may be wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.cluster.api import Api
 from lifecycle_fleet.cluster.kinds import DEPLOYMENT
-from lifecycle_fleet.cluster.targets import Target, named
 from lifecycle_fleet.errors import FleetError
 from lifecycle_fleet.rollout import patches, workload
 from lifecycle_fleet.rollout.control import Changed, Control
@@ -27,7 +26,7 @@ from lifecycle_fleet.rollout.display.progress import Display
 from lifecycle_fleet.rollout.fold import Fold
 from lifecycle_fleet.rollout.gate import SETTLE, Decision, Gate, Order, Step
 from lifecycle_fleet.rollout.pods import Phase
-from lifecycle_fleet.rollout.result import Rollout, Verdict, alive, counts, hint
+from lifecycle_fleet.rollout.result import Rollout, Verdict, alive, counts
 from lifecycle_fleet.rollout.watching import Watching, watched
 
 Object = dict[str, Any]
@@ -89,7 +88,6 @@ class Session:
         self.last: Rollout | None = None
         self.begun = False
         self._api = api
-        self._now = api.clock.now
         self._plan = plan
         self._display = display
         self._fold = Fold(plan.namespace, plan.name)
@@ -98,7 +96,6 @@ class Session:
         self._template: Object = {}
         self._former: Object = {}
         self._undone = False
-        self._hinted = False
         self._problem = ""
         self._blind = 0.0
 
@@ -108,11 +105,10 @@ class Session:
 
         Raises:
             Refused: The Deployment is not in a state for the options.
-            TargetError: There is no such Deployment.
             FleetError: A request to the API server has failed.
         """
         plan = self._plan
-        deployment = await named(self._api, plan.namespace, Target(DEPLOYMENT, plan.name))
+        deployment = await self._api.get(DEPLOYMENT, plan.namespace, plan.name)
         async with watched(self._api, self._fold, plan.namespace, deployment) as watching:
             try:
                 begins = await self._begin(watching)
@@ -137,7 +133,7 @@ class Session:
                 return False
             self._admit(self._look())
         if not self._plan.restart:
-            self._fold.begin(self._now())
+            self._fold.begin(time.time())
             self._set_gate()
         return True
 
@@ -172,7 +168,7 @@ class Session:
 
     async def _restart(self) -> None:
         before = self._generation()
-        self._fold.begin(self._now())
+        self._fold.begin(time.time())
         try:
             await self._control.restart()
         finally:  # an interrupt comes after the change
@@ -189,7 +185,7 @@ class Session:
         return deployment and deployment["metadata"].get("generation")
 
     async def _awaited(self, watching: Watching) -> bool:
-        until = self._now() + (self._plan.timeout or self._patience())
+        until = time.time() + (self._plan.timeout or self._patience())
         self._display.hint(f"Watching deploy/{self._plan.name}. It has no rollout yet.")
         while True:
             watching.changed.clear()
@@ -247,19 +243,10 @@ class Session:
                     continue
                 wake, now = decision.wake, self._look()
             self._display.update(now, watching.problem)
-            self._hint(now)
             if (end := self._end(now)) is not None:
                 self.last = end
                 return end
             await self._changed(watching, wake or self._wake(now))
-
-    def _hint(self, now: Rollout) -> None:
-        """Name the command that explains the first problem, long before the end of the watch."""
-        if self._hinted or not any(each.problem for each in now.lanes):
-            return
-        if said := hint(now, self._plan.where):
-            self._display.hint(said)
-            self._hinted = True
 
     def _decide(self, gate: Gate, now: Rollout) -> Decision:
         """Return the decision of the gate, which does not open if an Event may have been missed."""
@@ -269,7 +256,7 @@ class Session:
         return Decision(gate, wake=seen) if opens else found
 
     def _look(self) -> Rollout:
-        now = self._fold.rollout(self._now())
+        now = self._fold.rollout(time.time())
         if self._gate is not None:
             now = now.ended(now.verdict, *now.reasons, gate=self._gate.text(now))
         self.last = now
@@ -277,7 +264,7 @@ class Session:
 
     async def _changed(self, watching: Watching, wake: float) -> None:
         """Wait for a change, or for a moment. A live display moves without a change."""
-        seconds = max(0.0, wake - self._now())
+        seconds = max(0.0, wake - time.time())
         if self._display.moves:
             seconds = min(seconds, TICK)
         try:
@@ -298,12 +285,12 @@ class Session:
                 self._fold.note("The gate paused the Deployment", now.at, ours=True)
             case Order.RESUME:
                 await self._control.pause(paused=False)
-                self._fold.note("The gate resumed the Deployment", self._now(), ours=True)
+                self._fold.note("The gate resumed the Deployment", time.time(), ours=True)
             case Order.UNDO:
                 await self._undo()
 
     async def _undo(self) -> None:
-        at = self._now()
+        at = time.time()
         try:
             await self._control.undo(self._template, self._former)
         except Changed as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -51,7 +52,7 @@ class Watching:
         self, api: Api, kind: Kind, namespace: str, *, labels: str = "", fields: str = ""
     ) -> Followed:
         def on_change(old: Object | None, new: Object | None) -> None:
-            self._fold.take(kind, old, new, api.clock.now(), initial=not followed.listed.is_set())
+            self._fold.take(kind, old, new, time.time(), initial=not followed.listed.is_set())
             self.changed.set()
 
         followed = Followed(
@@ -77,12 +78,12 @@ class Watching:
             for each in self._followed:
                 tasks.create_task(each.run())
 
-    async def begun(self) -> None:
-        """Wait for the first lists, and until they are watched, so that a missing right is known."""
+    async def listed(self) -> None:
+        """Wait for the first lists."""
         try:
             async with asyncio.timeout(LISTED_WITHIN):
                 for each in self._followed:
-                    await each.begun.wait()
+                    await each.listed.wait()
         except TimeoutError:
             raise ApiServerError(
                 "slow", f"the first lists have not arrived within {LISTED_WITHIN:g} s"
@@ -102,13 +103,13 @@ async def watched(
     Watch while the block runs. The first lists are there at its start.
 
     Raises:
-        FleetError: Something cannot be listed or watched, or the block has raised it.
+        FleetError: Something cannot be listed, or the block has raised it.
     """
     watching = Watching(api, fold, namespace, deployment)
     try:
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(watching.run())
-            await watching.begun()
+            await watching.listed()
             yield watching
             task.cancel()
     except BaseExceptionGroup as group:

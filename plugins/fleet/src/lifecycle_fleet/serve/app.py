@@ -105,8 +105,6 @@ class App:
             running = tasks.create_task(parts.run(ready.set))
             await ready.wait()
             await send({"type": "lifespan.startup.complete"})
-            if self._settings.page:
-                lifecycle.current().log.info("page", at=self._settings.page)
             await receive()
             running.cancel()
 

@@ -161,7 +161,6 @@ class Fleet:
                 in_slices="?" if slices else pod.in_slices,
                 hook_failed=None if hooks else pod.hook_failed,
             )
-            self._touch(key)
         self._touch(*self._pods)
 
     def _found(self, key: Key) -> str:

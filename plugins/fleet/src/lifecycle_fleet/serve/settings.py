@@ -27,7 +27,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         all_pods: Show the pods without pod-lifecycle too.
         token: Ask each reader for a token.
         local: Only this machine can connect, so a request with another host name is refused.
-        page: The address of the page, which the log shows once the page is there.
     """
 
     kubeconfig: str = ""
@@ -37,7 +36,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     all_pods: bool = False
     token: bool = False
     local: bool = False
-    page: str = ""
 
     def to_variable(self) -> str:
         """Return the value of the variable."""

@@ -66,20 +66,12 @@ class Container(TypedDict, total=False):
     livenessProbe: Times
 
 
-class InitContainer(TypedDict, total=False):
-    """The parts of an init container by which a native sidecar is known."""
-
-    name: str
-    restartPolicy: str | None
-
-
 class Spec(TypedDict, total=False):
     """The spec of a pod."""
 
     nodeName: str | None
     readinessGates: list[Condition] | None
     containers: list[Container] | None
-    initContainers: list[InitContainer] | None
 
 
 class Status(TypedDict, total=False):
@@ -98,7 +90,6 @@ class PodStatus(TypedDict, total=False):
     reason: str | None
     conditions: list[Condition] | None
     containerStatuses: list[Status] | None
-    initContainerStatuses: list[Status] | None
 
 
 class Pod(TypedDict, total=False):

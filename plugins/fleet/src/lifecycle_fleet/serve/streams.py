@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -45,15 +44,11 @@ class Streams:
     Args:
         feed: The events.
         access: The check of tokens. None if each client may read.
-        clock: A monotonic clock, in seconds.
     """
 
-    def __init__(
-        self, feed: Feed, access: Access | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, feed: Feed, access: Access | None) -> None:
         self._feed = feed
         self._access = access
-        self._clock = clock
         self._open = 0
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,15 +91,16 @@ class Streams:
 
     async def _allowed(self, scope: Scope) -> AsyncGenerator[bytes, None]:
         """Yield the events as long as the reader may read."""
-        authorization, checked = header(scope, b"authorization"), self._clock()
+        clock = asyncio.get_running_loop().time
+        authorization, checked = header(scope, b"authorization"), clock()
         async with aclosing(self._feed.stream(header(scope, b"last-event-id"))) as events:
             async for each in events:
-                if self._access is not None and self._clock() - checked > CHECK:
+                if self._access is not None and clock() - checked > CHECK:
                     status, text = await self._access.check(authorization)
                     if status in (401, 403):
                         yield event("denied", {"reason": text})
                         return
-                    checked = self._clock()
+                    checked = clock()
                 yield each
 
 

@@ -3,8 +3,8 @@ The watches of the server: one for each kind, whatever the number of readers.
 
 Rules of this file:
 
-1. Without the right to list and watch pods there is nothing to show, so the start fails. Without the
-   right to list and watch EndpointSlices or Events, a part is missing, and the log says which.
+1. Without the right to list pods there is nothing to show, so the start fails. Without the right to
+   list EndpointSlices or Events, a part is missing, and the log says which.
 2. If the API server does not answer, the server tries again without a limit, at the start too.
    `startupProbe` is the deadline of a start.
 3. After the first list, nothing that happens here ends the server. It shows the last view, and says
@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import lifecycle
 from lifecycle_fleet.cluster.api import Api
 from lifecycle_fleet.cluster.failures import EXPIRED
-from lifecycle_fleet.cluster.follow import Followed, Sleep, pause
+from lifecycle_fleet.cluster.follow import Followed, pause
 from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.errors import ApiServerError
 from lifecycle_fleet.listing.missing import HOOK_FAILED
@@ -57,12 +57,10 @@ class Watches:
         namespace: A namespace, or empty for all.
         labels: A label selector for pods, as kubectl takes it.
         on_link: Called when `problems` has changed.
-        clock: A monotonic clock, in seconds.
-        sleep: Waits for so many seconds.
 
     Attributes:
         problems: Why a kind is not watched at the moment, by its plural.
-        missing: The plurals of the kinds that may not be listed and watched.
+        missing: The plurals of the kinds that may not be listed.
     """
 
     def __init__(
@@ -74,16 +72,12 @@ class Watches:
         labels: str,
         *,
         on_link: Callable[[], object] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.problems: dict[str, str] = {}
         self.missing: list[str] = []
         self._log = log
         self._fleet = fleet
         self._on_link = on_link
-        self._sleep = sleep
-        self._clock = clock
         self._since: dict[str, float] = {}
 
         def followed(
@@ -97,8 +91,6 @@ class Watches:
                 shape=SHAPES[kind],
                 on_change=self._guarded(kind, on_change),
                 on_problem=lambda problem: self._say(kind.plural, problem),
-                clock=clock,
-                sleep=sleep,
                 **selected,
             )
 
@@ -124,18 +116,18 @@ class Watches:
         Watch forever.
 
         Args:
-            ready: Called when every first list is here, and watched.
+            ready: Called when every first list is here.
 
         Raises:
-            ApiServerError: Pods cannot be listed or watched, and waiting does not help. In a group.
+            ApiServerError: Pods cannot be listed, and waiting does not help. In a group.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(self._slices))
             tasks.create_task(self._follow(self._pods))
-            await self._slices.begun.wait()
-            await self._pods.begun.wait()
+            await self._slices.listed.wait()
+            await self._pods.listed.wait()
             tasks.create_task(self._follow(self._events))  # they are about pods that are known
-            await self._events.begun.wait()
+            await self._events.listed.wait()
             ready()
 
     def _guarded(
@@ -171,7 +163,7 @@ class Watches:
                     return
                 self._say(followed.kind.plural, str(error))
             failures += 1
-            await self._sleep(pause(failures))
+            await asyncio.sleep(pause(failures))
 
     def _do_without(self, followed: Followed, problem: str) -> None:
         plural = followed.kind.plural
@@ -184,14 +176,14 @@ class Watches:
             problem=problem,
             see=lifecycle.LifecycleError(see="errors.md#fleet-watch").see,
         )
-        followed.begun.set()
+        followed.listed.set()
 
     def _say(self, plural: str, problem: str) -> None:
         before = self.problems.pop(plural, "")
         if problem:
             self.problems[plural] = problem
         if problem and not before:
-            self._since[plural] = self._clock()
+            self._since[plural] = time.monotonic()
             self._log.warning(
                 "watch lost",
                 kind=plural,
@@ -199,7 +191,7 @@ class Watches:
                 see=lifecycle.LifecycleError(see="errors.md#fleet-watch").see,
             )
         elif before and not problem:
-            seconds = round(self._clock() - self._since.pop(plural), 1)
+            seconds = round(time.monotonic() - self._since.pop(plural), 1)
             self._log.info("watch restored", kind=plural, seconds=seconds)
         if problem != before:
             self._on_link()

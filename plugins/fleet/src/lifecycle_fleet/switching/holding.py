@@ -13,7 +13,6 @@ from typing import Final
 
 from lifecycle_fleet.cluster.in_pod import Place
 from lifecycle_fleet.errors import Misused
-from lifecycle_fleet.switching.changes import PodChanges
 from lifecycle_fleet.switching.signals import Signals, first
 
 END_TIME: Final = 10.0
@@ -43,49 +42,37 @@ def check(command: Sequence[str], seconds: float | None) -> None:
 
 
 async def hold(
-    place: Place,
-    command: Sequence[str],
-    seconds: float | None,
-    signals: Signals,
-    changes: PodChanges,
+    place: Place, command: Sequence[str], seconds: float | None, signals: Signals
 ) -> int:
     """
-    Return when the hold is over. A pod that is not offline any more ends it too, but no command.
+    Return when the hold is over.
 
     Args:
         place: The pod.
         command: The words of a command, or empty.
         seconds: A time, or None to wait for Enter.
         signals: The signals, which end it.
-        changes: The noticed changes of the pod.
 
     Returns:
         The exit code.
     """
     if command:
-        return await _run(place, command, signals, changes)
+        return await _run(place, command, signals)
     if seconds is not None:
         say(f"{place}: is offline for {seconds:g} s. To bring it back now, press Ctrl-C")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(first(signals.any, changes.over), seconds)
-        _say_over(place, changes)
+            await asyncio.wait_for(signals.any.wait(), seconds)
         return signals.code
     _forget_typed()
     say(f"{place}: is offline. To bring it back, press Enter")
     loop, entered = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, entered.set)
     try:
-        await first(entered, signals.any, changes.over)
+        await first(entered, signals.any)
     finally:
         loop.remove_reader(sys.stdin)
         _forget_typed()
-    _say_over(place, changes)
     return signals.code
-
-
-def _say_over(place: Place, changes: PodChanges) -> None:
-    if changes.over.is_set():
-        say(f"{place}: {changes.why}, so the maintenance is over")
 
 
 def _forget_typed() -> None:
@@ -94,7 +81,7 @@ def _forget_typed() -> None:
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
-async def _run(place: Place, command: Sequence[str], signals: Signals, changes: PodChanges) -> int:
+async def _run(place: Place, command: Sequence[str], signals: Signals) -> int:
     """Run a command to its end. What Ctrl-C does is its own decision, because it gets it too."""
     say(f"{place}: is offline. Runs {shlex.join(command)}")
     environ = {**os.environ, "POD_NAME": place.pod, "POD_NAMESPACE": place.namespace}
@@ -105,10 +92,7 @@ async def _run(place: Place, command: Sequence[str], signals: Signals, changes: 
     waiting = asyncio.create_task(process.wait())
     ended = asyncio.Event()
     waiting.add_done_callback(lambda _: ended.set())
-    await first(ended, signals.end, changes.over)
-    if not ended.is_set() and not signals.end.is_set():
-        say(f"{place}: {changes.why}, and the command still runs")
-        await first(ended, signals.end)
+    await first(ended, signals.end)
     if not ended.is_set():
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

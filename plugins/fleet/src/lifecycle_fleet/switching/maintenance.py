@@ -7,36 +7,34 @@ Rules of this file:
    closed, or a failure. If that fails, the last message is the command that does it.
 2. A command goes on in a pod after its connection is lost, so an `offline` whose end is not known may
    come after an `online`. Then the pod is brought back once more.
-3. An app service that a person had taken offline before stays offline. If that is all of them, perhaps
-   by another `maintain`, this one is refused, because the pod would come back under one of the two.
-4. The hold is over if the pod is deleted, drains, restarts, or is brought online by another command.
-5. All messages go to stderr, because stdout belongs to the command that is run meanwhile.
+3. An app service that a person had taken offline before stays offline.
+4. All messages go to stderr, because stdout belongs to the command that is run meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 from typing import Any, Final
 
-from lifecycle_fleet.cluster.api import Api, Object, Ran, connected
+from lifecycle_fleet.cluster.api import Api, Ran, connected
 from lifecycle_fleet.cluster.in_pod import Place, as_json, failed, place_of, run_lifecycle
 from lifecycle_fleet.cluster.kinds import POD
 from lifecycle_fleet.cluster.targets import pods_of, target_of
-from lifecycle_fleet.errors import FleetError, InPodError, Misused
+from lifecycle_fleet.errors import ApiServerError, FleetError, InPodError, Misused, NotBack
 from lifecycle_fleet.options import namespace_of
 from lifecycle_fleet.switching import holding
-from lifecycle_fleet.switching.back import TIMEOUT, bring_back, pattern_of
-from lifecycle_fleet.switching.changes import PodChanges, noticed
-from lifecycle_fleet.switching.command import MARGIN
-from lifecycle_fleet.switching.guard import check, check_again
+from lifecycle_fleet.switching.command import MARGIN, TIMEOUT
+from lifecycle_fleet.switching.guard import check
 from lifecycle_fleet.switching.holding import say
 from lifecycle_fleet.switching.signals import Signals, noted
 from lifecycle_fleet.view.text import printable_lines
-from lifecycle_fleet.view.told import one_line
 
 PERSON: Final = "operator"
 """The reason of an app service that a person has taken offline."""
+PAUSES: Final = (0.0, 1.0, 2.0, 5.0)
+"""Seconds before each attempt to bring the pod back."""
 ORDER_TIME: Final = 5.0
 """Seconds after which an `offline` that was sent has come, even if its end is not known."""
 
@@ -59,51 +57,27 @@ async def maintain(options: argparse.Namespace) -> int:
         namespace = namespace_of(options, api.config.namespace)
         (pod,) = await pods_of(api, namespace, target)
         place = place_of(pod, options.container)
-        services = frozenset() if options.force else await check(api, namespace, [pod], "*")
+        if not options.force:
+            await check(api, namespace, [pod], "*")
         patterns = await _patterns(api, place)
         with noted() as signals:
-            async with noticed(api, place, pod, "*") as changes:
-                leaving = asyncio.create_task(_leave(api, place, options.timeout))
-                checking = asyncio.create_task(check_again(api, place, changes, services))
+            leaving = asyncio.create_task(_leave(api, place, options.timeout))
+            try:
+                await _until_idle(leaving, place, signals)
+                code = signals.code or await holding.hold(
+                    place, options.command, options.seconds, signals
+                )
+            finally:
+                unsure = not leaving.done() or _is_unknown(leaving)
                 try:
-                    await _until_idle(leaving, checking, place, signals)
-                    code = signals.code or await _hold(place, options, signals, changes)
+                    await _bring_back(api, place, patterns, options)
+                    if unsure:
+                        await asyncio.wait({leaving}, timeout=ORDER_TIME)
+                        await _bring_back(api, place, patterns, options)
                 finally:
-                    try:
-                        end = await _bring_back(api, pod, place, patterns, leaving, options)
-                    finally:
-                        leaving.cancel()
-                        checking.cancel()
-                        await asyncio.wait({leaving, checking})
-        if end:
-            say(f"{place}: {end}, so there is nothing to bring back")
+                    leaving.cancel()
+                    await asyncio.wait({leaving})
     return code
-
-
-async def _hold(
-    place: Place, options: argparse.Namespace, signals: Signals, changes: PodChanges
-) -> int:
-    if changes.problem:
-        say(f"lifecycle: changes of {place} are not noticed meanwhile: {changes.problem}")
-    changes.hold()
-    return await holding.hold(place, options.command, options.seconds, signals, changes)
-
-
-async def _bring_back(
-    api: Api,
-    pod: Object,
-    place: Place,
-    patterns: list[str],
-    leaving: asyncio.Task[Ran | FleetError],
-    options: argparse.Namespace,
-) -> str:
-    """Bring the pod back, twice if an `offline` may still come. Return why it is not needed."""
-    unsure = not leaving.done() or _is_unknown(leaving)
-    end = await bring_back(api, place, pod, patterns, options)
-    if not unsure or end:
-        return end
-    await asyncio.wait({leaving}, timeout=ORDER_TIME)
-    return await bring_back(api, place, pod, patterns, options)
 
 
 def _is_unknown(leaving: asyncio.Task[Ran | FleetError]) -> bool:
@@ -125,14 +99,9 @@ async def _patterns(api: Api, place: Place) -> list[str]:
         ) from None
     if not held and not free:
         raise InPodError(f"the app in {place} has no app services, so nothing can be taken offline")
-    if not free:
-        raise InPodError(
-            f"all app services in {place} are offline already, by a person or by another lifecycle "
-            f"fleet maintain. To bring them back, run: lifecycle fleet online {place.pod}"
-        )
     if held:
-        say(f"{place}: already offline, and stays offline at the end: {one_line(', '.join(held))}")
-    return [pattern_of(each) for each in free] if held else ["*"]
+        say(f"{place}: already offline, and stays offline at the end: {', '.join(held)}")
+    return free if held else ["*"]
 
 
 async def _leave(api: Api, place: Place, limit: float) -> Ran | FleetError:
@@ -146,30 +115,62 @@ async def _leave(api: Api, place: Place, limit: float) -> Ran | FleetError:
 
 
 async def _until_idle(
-    leaving: asyncio.Task[Ran | FleetError],
-    checking: asyncio.Task[None],
-    place: Place,
-    signals: Signals,
+    leaving: asyncio.Task[Ran | FleetError], place: Place, signals: Signals
 ) -> None:
-    """Return when the pod is idle and others are left in its Services, or at a signal."""
+    """Return when the pod is idle, or at a signal."""
     stopped = asyncio.create_task(signals.any.wait())
-    waiting: set[asyncio.Task[Any]] = {leaving, checking}
-    try:
-        while waiting and not stopped.done():
-            done, _ = await asyncio.wait({*waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            waiting -= done
-            if checking in done:
-                checking.result()
-            if leaving in done:
-                _take_answer(leaving.result(), place)
-    finally:
-        stopped.cancel()
-
-
-def _take_answer(ran: Ran | FleetError, place: Place) -> None:
+    await asyncio.wait({leaving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not leaving.done():
+        return
+    ran = leaving.result()
     if isinstance(ran, FleetError):
         raise ran
     for line in printable_lines(ran.out).splitlines():
         say(f"{place}: {line}")
     if ran.code:
         raise failed(ran, place, "offline")
+
+
+async def _bring_back(
+    api: Api, place: Place, patterns: list[str], options: argparse.Namespace
+) -> None:
+    """Bring app services online. Each of them is tried, whatever became of the others."""
+    commands, problems = [], []
+    for pattern in patterns:
+        if problem := await _online(api, place, pattern):
+            commands.append(_command(place, pattern, options))
+            problems.append(problem)
+    if commands:
+        raise NotBack(
+            f"{place} may still be offline. Bring it back with: {' && '.join(commands)}\n"
+            f"The reason: {problems[0]}"
+        )
+
+
+async def _online(api: Api, place: Place, pattern: str) -> str:
+    """Bring app services online, and return why this fails, or empty."""
+    problem = ""
+    for pause in PAUSES:
+        await asyncio.sleep(pause)  # between attempts, for an API server that is away
+        try:
+            ran = await run_lifecycle(api, place, ["online", pattern], TIMEOUT)
+        except ApiServerError as error:
+            problem = str(error)
+            continue
+        except FleetError as error:
+            return str(error)
+        if ran.code:
+            return str(failed(ran, place, "online"))
+        for line in printable_lines(ran.out).splitlines():
+            say(f"{place}: online again ({line})")
+        return ""
+    return problem
+
+
+def _command(place: Place, pattern: str, options: argparse.Namespace) -> str:
+    words = ["lifecycle", "fleet", "online", place.pod, "-n", place.namespace]
+    for name in ("kubeconfig", "context", "container"):
+        if value := getattr(options, name):
+            words += [f"--{name}", value]
+    return shlex.join(words + ([] if pattern == "*" else ["--service", pattern]))

@@ -8,23 +8,11 @@ from typing import Any
 Object = Mapping[str, Any]
 
 
-def is_found(endpoint: Object) -> bool:
-    """
-    Tell whether clients find an endpoint because it is ready.
-
-    A Service with `publishNotReadyAddresses` has `ready: true` for each of its pods, whatever they
-    do. Only `serving` and `terminating` say there whether clients should use the pod.
-    """
-    conditions = endpoint.get("conditions") or {}
-    ready, serving = conditions.get("ready"), conditions.get("serving")
-    return ready is not False and serving is not False and not conditions.get("terminating")
-
-
 class Endpoints:
     """
     The endpoints of all slices, by pod. A slice is put in again with each change.
 
-    A pod is found if clients find an endpoint of it in at least one slice.
+    A pod is found if an endpoint of it is ready in at least one slice.
     """
 
     def __init__(self, slices: Iterable[Object] = ()) -> None:
@@ -42,8 +30,8 @@ class Endpoints:
         for each in piece.get("endpoints") or ():
             target = each.get("targetRef") or {}
             if target.get("kind") == "Pod" and target.get("name"):
-                found = is_found(each)
-                pods[str(target["name"])] = pods.get(str(target["name"]), False) or found
+                ready = (each.get("conditions") or {}).get("ready") is not False
+                pods[str(target["name"])] = pods.get(str(target["name"]), False) or ready
         self._of_slice[name] = pods
         for pod, ready in pods.items():
             self._of_pod.setdefault((namespace, pod), {})[name[1]] = ready

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.view.container import app_container
-from lifecycle_fleet.view.init_containers import restarts, trouble, trouble_of_sidecars
 from lifecycle_fleet.view.told import Told, one_line, read
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
@@ -16,8 +15,6 @@ GONE: Final = "gone"
 """The state of a pod that is not there any more."""
 KILLED: Final = 137
 CUT_OFF: Final = 124
-RESOLUTION: Final = 1.0
-"""The resolution of the timestamps of the API server, in seconds."""
 
 Object = Mapping[str, Any]
 
@@ -60,21 +57,19 @@ class PodView(NamedTuple):
         node: The node, or empty.
         workload: Its workload, for example `deploy/orders`, or empty.
         revision: The part of its name or its label that names the revision, or empty.
-        told: The content of its annotation. None without one, or if it is outdated.
+        told: The content of its annotation, or None without one.
         state: The state to show: that of the app, or the phase or the problem of the pod.
         since: When it reached this state, in seconds since the epoch, or 0.
         ready: Whether the kubelet takes it for ready.
         registered: Whether the condition of the readiness gate is true. None without the gate.
         in_slices: Whether clients find it: `yes`, `no`, `-` if no Service selects it, or `?` if the
             EndpointSlices cannot be read.
-        restarts: How often its containers and native sidecars were restarted. While it initializes,
-            also its init containers.
+        restarts: How often its containers were restarted.
         leaving: Whether it is being deleted.
         drained: How its last container has ended, or None.
         deadline: When it must be gone, in seconds since the epoch. 0 if it is not being deleted.
         hook_failed: Whether its preStop hook has failed. None if the Events cannot be read.
         container: The container in which pod-lifecycle is seen to run, or empty.
-        outdated: Whether the annotation is older than the container of the app, which was restarted.
     """
 
     namespace: str
@@ -95,7 +90,6 @@ class PodView(NamedTuple):
     deadline: float = 0.0
     hook_failed: bool | None = False
     container: str = ""
-    outdated: bool = False
 
     @property
     def current(self) -> Told | None:
@@ -105,8 +99,7 @@ class PodView(NamedTuple):
     @property
     def ours(self) -> bool:
         """Whether the pod runs pod-lifecycle, as far as this can be seen."""
-        seen = self.told is not None or self.registered is not None or bool(self.container)
-        return seen or self.outdated
+        return self.told is not None or self.registered is not None or bool(self.container)
 
 
 def view(
@@ -126,11 +119,7 @@ def view(
     told = read(metadata)
     leaving = bool(metadata.get("deletionTimestamp"))
     container = app_container(pod, told.qos_port if told is not None else None)
-    outdated = told is not None and is_outdated(pod, told)
-    if outdated:
-        told, (state, since) = None, _after_restart(pod, container)
-    else:
-        state, since = _state(pod, told, container)
+    state, since = _state(pod, told, container)
     guessed, revision = owner(metadata)
     last = drained(status, container)
     return PodView(
@@ -146,13 +135,12 @@ def view(
         ready=condition(pod, "Ready") == "True",
         registered=_registered(pod),
         in_slices=in_slices,
-        restarts=restarts(pod),
+        restarts=sum(int(each.get("restartCount") or 0) for each in containers(status)),
         leaving=leaving,
         drained=last,
         deadline=moment(metadata.get("deletionTimestamp")),
         hook_failed=_has_failed(hook_failed, last),
         container=container,
-        outdated=outdated,
     )
 
 
@@ -168,47 +156,6 @@ def condition(pod: Object, name: str) -> str:
         if each.get("type") == name:
             return str(each.get("status", ""))
     return ""
-
-
-def told_now(pod: Object) -> Told | None:
-    """
-    Return what the app that runs now has told. None without the annotation.
-
-    A restart of the container leaves the annotation of the app before. It counts no more.
-    """
-    told = read(pod["metadata"])
-    return None if told is None or is_outdated(pod, told) else told
-
-
-def is_outdated(pod: Object, told: Told) -> bool:
-    """
-    Tell whether the annotation is older than the container of the app, which was restarted.
-
-    Both times are those of the node, so the clock of this machine does not count.
-
-    Args:
-        pod: The pod.
-        told: The content of its annotation.
-    """
-    container = app_container(pod, told.qos_port)
-    return told.since + RESOLUTION < running_since(pod.get("status") or {}, container)
-
-
-def running_since(status: Object, container: str = "") -> float:
-    """
-    Return when a container was started that runs, in seconds since the epoch, or 0 if none runs.
-
-    Args:
-        status: The status of the pod.
-        container: The container, or empty for the one that has been running for longest.
-    """
-    began = (
-        moment(running.get("startedAt"))
-        for each in containers(status)
-        if container in ("", each.get("name"))
-        if (running := (each.get("state") or {}).get("running"))
-    )
-    return min(began, default=0.0)
 
 
 def _registered(pod: Object) -> bool | None:
@@ -227,12 +174,10 @@ def _state(pod: Object, told: Told | None, container: str) -> tuple[str, float]:
     running = any((each.get("state") or {}).get("running") for each in own)
     if told is not None and (running or not own):
         return told.state, told.since or created
-    initial, ended_at = trouble(pod)
-    if initial:
-        return initial, moment(ended_at) or created
-    waiting = (((each.get("state") or {}).get("waiting") or {}).get("reason") for each in first)
-    if reason := next(filter(None, waiting), "") or trouble_of_sidecars(pod):
-        return one_line(str(reason)), created
+    for each in first:
+        waiting = (each.get("state") or {}).get("waiting") or {}
+        if reason := waiting.get("reason"):
+            return one_line(str(reason)), created
     if metadata.get("deletionTimestamp"):
         return "terminating", moment(metadata["deletionTimestamp"])
     for each in first:
@@ -240,14 +185,6 @@ def _state(pod: Object, told: Told | None, container: str) -> tuple[str, float]:
         if ended:
             return one_line(str(ended.get("reason") or "exited")), moment(ended.get("finishedAt"))
     return one_line(str(status.get("reason") or status.get("phase") or "unknown")).lower(), created
-
-
-def _after_restart(pod: Object, container: str) -> tuple[str, float]:
-    """Return the state of an app that runs, but has told nothing since it was started."""
-    if deletion := pod["metadata"].get("deletionTimestamp"):
-        return "terminating", moment(deletion)
-    state = "running" if condition(pod, "Ready") == "True" else "starting"
-    return state, running_since(pod.get("status") or {}, container)
 
 
 def _has_failed(hook_failed: float | None, last: Drained | None) -> bool | None:

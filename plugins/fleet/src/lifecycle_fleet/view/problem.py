@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-from lifecycle_fleet.view.init_containers import NORMAL
 from lifecycle_fleet.view.pod import GONE, PodView
 
+NORMAL: Final = ("ContainerCreating", "PodInitializing")
+"""The reasons for which a container waits in each start."""
 GOOD: Final = ("running", "terminating", "Completed", "succeeded")
 """The states of a pod without the annotation in which nothing is wrong."""
 PENDING: Final = 120.0
@@ -65,8 +66,6 @@ def _of_state(pod: PodView, now: float) -> Problem:
         return _of_leaving(pod, now)
     if pod.current is not None:
         return _of_app(pod, now)
-    if state == "starting":
-        return _after(pod.since + START, now, "does not become ready")
     if state in (*NORMAL, "pending"):
         return _after(pod.since + PENDING, now, "does not start")
     return Problem("" if state in GOOD else state)

@@ -12,10 +12,8 @@ from sys import intern
 from typing import Any, Final
 
 from lifecycle_fleet.view.container import QOS_NAME, app_container
-from lifecycle_fleet.view.endpoints import is_found
-from lifecycle_fleet.view.init_containers import names_of_sidecars, needed
 from lifecycle_fleet.view.listing import time_of_event
-from lifecycle_fleet.view.pod import REGISTERED, is_outdated
+from lifecycle_fleet.view.pod import REGISTERED
 from lifecycle_fleet.view.told import ANNOTATION, MOST, read
 
 Object = dict[str, Any]
@@ -25,9 +23,6 @@ CONDITIONS: Final = ("Ready", REGISTERED)
 _PORTS: Final = [{"name": QOS_NAME}]
 """What is left of a container in which pod-lifecycle is seen to run: by this it is seen again."""
 _RUNNING: Final = {"startedAt": "-"}
-"""What is left of a container that runs, unless the annotation is older than the container."""
-_NOT_FOUND: Final = {"ready": False}
-"""What is left of the conditions of an endpoint that clients do not find."""
 
 
 def pod(found: Object) -> Object:
@@ -39,12 +34,9 @@ def pod(found: Object) -> Object:
         for each in spec.get("readinessGates") or ()
         if each.get("conditionType") == REGISTERED
     ]
+    containers = [_container(each) for each in status.get("containerStatuses") or ()]
     kept = _metadata(metadata)
     told = read(kept)
-    timed = told is not None and is_outdated(found, told)
-    containers = [_container(each, timed=timed) for each in status.get("containerStatuses") or ()]
-    initial = [_container(each) for each in needed(found)]
-    sidecars = names_of_sidecars(found) if initial else ()
     ours = app_container(found, told.qos_port if told is not None else None)
     return {
         "metadata": kept,
@@ -52,18 +44,12 @@ def pod(found: Object) -> Object:
             nodeName=_shared(spec.get("nodeName")),
             readinessGates=gates,
             containers=[{"name": _shared(ours), "ports": _PORTS}] if ours else None,
-            initContainers=[
-                {"name": each["name"], "restartPolicy": "Always"}
-                for each in initial
-                if each.get("name") in sidecars
-            ],
         ),
         "status": _with(
             phase=_shared(status.get("phase")),
             reason=_shared(status.get("reason")),
             conditions=_conditions(status.get("conditions") or ()),
             containerStatuses=containers,
-            initContainerStatuses=initial,
         ),
     }
 
@@ -93,20 +79,19 @@ def _conditions(conditions: Iterable[Object]) -> list[Object]:
     return [_part(each, ("type", "status")) for each in wanted]
 
 
-def _container(each: Mapping[str, Any], *, timed: bool = False) -> Object:
+def _container(each: Object) -> Object:
     return _with(
         name=_shared(each.get("name")),
         restartCount=each.get("restartCount"),
-        state=_state(each.get("state") or {}, timed=timed),
-        lastState=_state(each.get("lastState") or {}),
+        state=_ended(each.get("state") or {}),
+        lastState=_ended(each.get("lastState") or {}),
     )
 
 
-def _state(state: Object, *, timed: bool = False) -> Object:
-    running, ended, waiting = (state.get(each) for each in ("running", "terminated", "waiting"))
-    began = (_part(running, ("startedAt",)) if running and timed else None) or _RUNNING
+def _ended(state: Object) -> Object:
+    ended, waiting = state.get("terminated"), state.get("waiting")
     return _with(
-        running=began if running else None,
+        running=_RUNNING if state.get("running") else None,
         waiting=_part(waiting, ("reason",)) if waiting else None,
         terminated=_part(ended, ("exitCode", "reason", "startedAt", "finishedAt"))
         if ended
@@ -118,7 +103,7 @@ def piece(found: Object) -> Object:
     """Return what `Endpoints` needs of an EndpointSlice."""
     endpoints = [
         {
-            "conditions": {} if is_found(each) else _NOT_FOUND,
+            "conditions": _part(each.get("conditions") or {}, ("ready",)),
             "targetRef": {"kind": "Pod", "name": each["targetRef"]["name"]},
         }
         for each in found.get("endpoints") or ()

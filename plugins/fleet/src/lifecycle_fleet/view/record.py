@@ -50,8 +50,6 @@ def record(pod: PodView, problem: str = "") -> dict[str, Any]:
             "start": told.start,
             "online": list(told.online),
             "offline": list(told.offline),
-            "more_online": told.more_online,
-            "more_offline": told.more_offline,
         },
         "last_end": None
         if pod.drained is None

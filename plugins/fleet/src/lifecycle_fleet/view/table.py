@@ -18,7 +18,6 @@ from lifecycle_fleet.view.kind import DRAINING, ENDED, NOT_READY, OFFLINE, READY
 from lifecycle_fleet.view.pod import PodView
 from lifecycle_fleet.view.record import how
 from lifecycle_fleet.view.text import age, width
-from lifecycle_fleet.view.told import MORE
 
 GAP: Final = "  "
 NONE: Final = "-"
@@ -61,13 +60,11 @@ def state(pod: PodView) -> str:
 
 
 def services(pod: PodView) -> str:
-    """Return how many of the app services are online: `1/2`, or `100+/101+` if there are more."""
+    """Return how many of the app services are online: `1/2`."""
     told = pod.current
     if told is None or not (told.online or told.offline):
         return NONE
-    more, more_of_all = told.more_online, told.more_online or told.more_offline
-    total = len(told.online) + len(told.offline)
-    return f"{len(told.online)}{'+' * more}/{total}{'+' * more_of_all}"
+    return f"{len(told.online)}/{len(told.online) + len(told.offline)}"
 
 
 def names(pod: PodView) -> str:
@@ -75,9 +72,7 @@ def names(pod: PodView) -> str:
     told = pod.current
     if told is None:
         return NONE
-    online = [*told.online, *([MORE] * told.more_online)]
-    offline = [*told.offline, *([MORE] * told.more_offline)]
-    return ",".join([*online, *(f"-{each}" for each in offline)]) or NONE
+    return ",".join([*told.online, *(f"-{each}" for each in told.offline)]) or NONE
 
 
 def last_end(pod: PodView) -> str:

@@ -25,9 +25,7 @@ STATES: Final = (
 LONGEST: Final = 200
 """Characters of a text that are shown."""
 MOST: Final = 16_384
-"""Characters of an annotation that is read. lifecycle-kubernetes does not write more."""
-MORE: Final = "…"
-"""The last item of a list that does not name all services."""
+"""Characters of an annotation that is read, enough for 200 app services with names of 70."""
 
 
 class Told(NamedTuple):
@@ -45,8 +43,6 @@ class Told(NamedTuple):
         online: The names of the services that are online.
         offline: The names of those that are offline.
         qos_port: The probe port. None if it is missing.
-        more_online: Whether more services are online than the names say.
-        more_offline: Whether more services are offline than the names say.
     """
 
     state: str
@@ -59,14 +55,11 @@ class Told(NamedTuple):
     online: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
     qos_port: int | None = None
-    more_online: bool = False
-    more_offline: bool = False
 
     @property
     def is_offline(self) -> bool:
         """Whether every app service was taken offline."""
-        some = self.offline or self.more_offline
-        return bool(some) and not self.online and not self.more_online
+        return bool(self.offline) and not self.online
 
 
 def read(metadata: Mapping[str, Any]) -> Told | None:
@@ -91,7 +84,6 @@ def read(metadata: Mapping[str, Any]) -> Told | None:
         _texts(found.get("online")),
         _texts(found.get("offline")),
         int(port) if (port := _number(found.get("qos_port"))) else None,
-        *(_has_more(found.get(each)) for each in ("online", "offline")),
     )
 
 
@@ -112,12 +104,7 @@ def _text(given: object) -> str:
 def _texts(given: object) -> tuple[str, ...]:
     if not isinstance(given, list):
         return ()
-    names = (each for each in given if isinstance(each, str) and each not in ("", MORE))
-    return tuple(one_line(each) for each in names)
-
-
-def _has_more(given: object) -> bool:
-    return isinstance(given, list) and MORE in given
+    return tuple(one_line(each) for each in given if isinstance(each, str) and each)
 
 
 def one_line(text: str, most: int = LONGEST) -> str:

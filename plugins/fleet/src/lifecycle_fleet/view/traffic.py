@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from lifecycle_fleet.view.endpoints import is_found
-from lifecycle_fleet.view.pod import told_now
-from lifecycle_fleet.view.told import MORE
+from lifecycle_fleet.view.told import read
 
 Object = Mapping[str, Any]
 
@@ -22,20 +20,17 @@ def stays_in_traffic(pod: Object, pattern: str) -> bool:
     """
     Tell whether a pod stays ready, because an app service is online that the pattern does not match.
 
-    Services that the annotation does not name, or whose names it cuts, may match the pattern too.
-
     Args:
         pod: The pod.
         pattern: The pattern of the app services that are taken offline, for example `orders*`.
     """
-    told = told_now(pod)
-    whole = (each for each in told.online if not each.endswith(MORE)) if told is not None else ()
-    return any(not fnmatchcase(each, pattern) for each in whole)
+    told = read(pod["metadata"])
+    return told is not None and any(not fnmatchcase(each, pattern) for each in told.online)
 
 
 def leaves_traffic(pod: Object) -> bool:
     """Tell whether a pod is on its way out of the slices, whatever they still show."""
-    told = told_now(pod)
+    told = read(pod["metadata"])
     leaving = bool(pod["metadata"].get("deletionTimestamp"))
     return leaving or (told is not None and (told.is_offline or told.state in LEAVING))
 
@@ -53,23 +48,19 @@ def without_pods(
     """
     lost: dict[str, list[str]] = {}
     left: set[str] = set()
-    for service, name in ready_endpoints(slices):
-        if name in taken:
-            lost.setdefault(service, []).append(name)
-        elif name not in leaving:
-            left.add(service)
+    for each in slices:
+        service = str(
+            (each["metadata"].get("labels") or {}).get(SERVICE) or each["metadata"]["name"]
+        )
+        for endpoint in each.get("endpoints") or ():
+            if (endpoint.get("conditions") or {}).get("ready") is False:
+                continue
+            target = endpoint.get("targetRef") or {}
+            name = str(target.get("name", "")) if target.get("kind") == "Pod" else ""
+            if name in taken:
+                lost.setdefault(service, []).append(name)
+            elif name not in leaving:
+                left.add(service)
     return {
         service: sorted({*pods}) for service, pods in sorted(lost.items()) if service not in left
     }
-
-
-def ready_endpoints(slices: Iterable[Object]) -> Iterator[tuple[str, str]]:
-    """Yield the Service and the pod of each ready endpoint. The pod is empty if it is not a pod."""
-    for each in slices:
-        labels = each["metadata"].get("labels") or {}
-        service = str(labels.get(SERVICE) or each["metadata"]["name"])
-        for endpoint in each.get("endpoints") or ():
-            if not is_found(endpoint):
-                continue
-            target = endpoint.get("targetRef") or {}
-            yield service, str(target.get("name", "")) if target.get("kind") == "Pod" else ""

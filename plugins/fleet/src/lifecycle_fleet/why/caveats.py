@@ -8,9 +8,7 @@ from typing import Final, NamedTuple
 from lifecycle_fleet.why.events import KEPT
 from lifecycle_fleet.why.facts import Facts, Missing
 from lifecycle_fleet.why.finding import Finding, Saying
-from lifecycle_fleet.why.fix import rendered, shown
-from lifecycle_fleet.why.reading import seconds, whole
-from lifecycle_fleet.why.rules.probe_failures import SIGNALLED
+from lifecycle_fleet.why.reading import seconds, words
 
 NO_RIGHT: Final = Saying(
     "You may not read {what}, so findings that need {what} are missing.",
@@ -34,17 +32,12 @@ DROPPED: Final = Saying(
     "minutes, so newer ones may be missing.",
     "kubectl -n {ns} logs {pod}",
 )
-DROPPED_BEFORE_START: Final = Saying(
-    "The pod has had {number} events, and none of its containers has run. Of a pod with many events, "
-    "the kubelet reports only one in 5 minutes, so newer ones may be missing.",
-    "kubectl -n {ns} get pod {pod} -o yaml",
-)
 MORE: Final = Saying(
     "{number} more pods of the Deployment were not looked at, because pods with the same cause are "
     "likely.",
     "Run lifecycle fleet why POD for one of them",
 )
-CAVEATS: Final = (NO_RIGHT, NOT_READ, NOT_ASKED, EXPIRED, DROPPED, DROPPED_BEFORE_START, MORE)
+CAVEATS: Final = (NO_RIGHT, NOT_READ, NOT_ASKED, EXPIRED, DROPPED, MORE)
 """All sentences about the evidence."""
 
 MANY: Final = 20
@@ -82,26 +75,13 @@ def of_pod(facts: Facts, found: Iterable[Finding]) -> Iterator[Caveat]:
     if facts.answers.problem and not facts.answers.no_program:
         yield caveat(NOT_ASKED, why=facts.answers.problem, ns=facts.namespace, pod=facts.name)
     reported = sum(each.times for each in facts.events if each.by_kubelet)
-    if reported >= MANY and not _is_explained(facts, names):
-        has_run = any(each.running or each.ended for each in facts.containers)
-        saying = DROPPED if has_run else DROPPED_BEFORE_START
-        yield caveat(saying, number=reported, ns=facts.namespace, pod=facts.name)
+    if reported >= MANY:
+        yield caveat(DROPPED, number=reported, ns=facts.namespace, pod=facts.name)
     if facts.age > KEPT and not facts.unread("events"):
         yield caveat(EXPIRED, age=seconds(facts.age))
 
 
-def _is_explained(facts: Facts, names: Iterable[str]) -> bool:
-    """Return whether no event that is missing could tell another cause."""
-    causes = {*names} - {"unexplained"}
-    if facts.ready:
-        return True
-    if causes <= {"starting"}:
-        return bool(causes and facts.answers.state)
-    codes = {whole(each.ended, "exitCode") for each in facts.containers if each.ended}
-    by_signal = bool(codes & {*SIGNALLED})  # an event would tell whether a probe has ended it
-    return not (causes == {"crash"} and by_signal)
-
-
 def caveat(saying: Saying, **fields: object) -> Caveat:
     """Return a sentence about the evidence."""
-    return Caveat(saying.sentence.format_map(shown(fields)), rendered(saying.fix, fields))
+    shown = {name: words(str(value)) for name, value in fields.items()}
+    return Caveat(saying.sentence.format_map(shown), saying.fix.format_map(shown))

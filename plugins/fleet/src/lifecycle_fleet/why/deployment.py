@@ -8,7 +8,7 @@ from typing import Final
 
 from lifecycle_fleet.why.caveats import MORE, Caveat, caveat, of_missing, of_pod
 from lifecycle_fleet.why.finding import Finding, findings
-from lifecycle_fleet.why.pod import Verdict, found_by_clients, is_cut_off, ordered
+from lifecycle_fleet.why.pod import Verdict, found_by_clients, ordered
 from lifecycle_fleet.why.reading import words
 from lifecycle_fleet.why.rules import RULES
 from lifecycle_fleet.why.rules.rollouts import CAUSES, CONSEQUENCES
@@ -17,8 +17,6 @@ from lifecycle_fleet.why.workload import Workload
 AFTER: Final = 1000
 """The rank of the first consequence for the Deployment."""
 _DURATION: Final = re.compile(r"\d[\d.]* (?:s|min|h|days)\b")
-
-_NUMBER: Final = re.compile(r"\d+")
 
 
 def explain(found: Workload) -> Verdict:
@@ -34,7 +32,7 @@ def explain(found: Workload) -> Verdict:
         words(f"deploy/{found.name}"),
         words(found.namespace),
         "ready" if found.complete else "not ready",
-        words(f"The rollout of deploy/{found.name} {_headline(found, of_pods)}"),
+        words(f"The rollout of deploy/{found.name} {_headline(found)}"),
         ordered((*causes, *of_pods, *consequences)),
         tuple(_caveats(found, of_pods)),
     )
@@ -55,12 +53,12 @@ def _of_pods(found: Workload) -> Iterator[Finding]:
         yield groups[key][0]._replace(pods=tuple(dict.fromkeys(names[key])))
 
 
-def _headline(found: Workload, of_pods: tuple[Finding, ...]) -> str:
+def _headline(found: Workload) -> str:
     available = found.count("availableReplicas")
     if found.complete:
         if not found.wanted:
             return "is complete, with 0 pods."
-        return f"is complete. {_pods(available)} available{_found_by_clients(found, of_pods)}."
+        return f"is complete. {_pods(available)} available{_found_by_clients(found)}."
     new, old = found.count("updatedReplicas"), found.count("replicas")
     old = max(0, old - new)
     more = f" {_pods(old)} old." if old else ""
@@ -72,10 +70,8 @@ def _pods(number: int) -> str:
     return "1 pod is" if number == 1 else f"{number} pods are"
 
 
-def _found_by_clients(found: Workload, of_pods: tuple[Finding, ...]) -> str:
+def _found_by_clients(found: Workload) -> str:
     new = [*found.new_pods()]
-    if is_cut_off(of_pods):
-        return ", but clients of a Service cannot connect"
     if not new or any(each.unread("endpointslices") for each in new):
         return ""
     them = "it" if len(new) == 1 else "them"
@@ -89,9 +85,8 @@ def _caveats(found: Workload, of_pods: tuple[Finding, ...]) -> Iterator[Caveat]:
     for pod in found.pods:
         mine = [each for each in of_pods if words(pod.name) in each.pods]
         for each in of_pod(pod, mine):
-            kind = _NUMBER.sub("…", each.sentence)
-            if kind not in said:
-                said.add(kind)
+            if each.fix not in said:
+                said.add(each.fix)
                 yield each
     if found.more:
         yield caveat(MORE, number=found.more)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from lifecycle_fleet.view.container import app_container, container_for_commands
-from lifecycle_fleet.view.pod import REGISTERED, is_outdated, moment, owner
+from lifecycle_fleet.view.pod import REGISTERED, moment, owner
 from lifecycle_fleet.view.told import Told
 from lifecycle_fleet.view.told import read as read_told
 from lifecycle_fleet.why.answers import Answers
@@ -24,7 +23,6 @@ from lifecycle_fleet.why.reading import (
     texts,
     whole,
 )
-from lifecycle_fleet.why.shape import shaped
 
 QOS_PORT: Final = 22222
 """The probe port of pod-lifecycle, if nothing else is set."""
@@ -234,28 +232,9 @@ class Facts:
 
     @cached_property
     def told(self) -> Told | None:
-        """The content of the annotation of the pod, or None. It may be that of an earlier run."""
-        return read_told(self._shaped["metadata"])
-
-    @cached_property
-    def told_now(self) -> Told | None:
-        """The content of the annotation, if the app that runs now has written it, or None."""
-        told = self.told
-        if told is None or self.app is None or not self.app.running:
-            return None
-        return None if is_outdated(self._shaped, told) else told
-
-    @property
-    def full_start(self) -> float | None:
-        """The seconds of a start after which the app was ready, or None. A drain may end a start."""
-        told = self.told
-        if told is None or not (told.state == "ready" or (self.app and self.app.started)):
-            return None
-        return told.start
-
-    @cached_property
-    def _shaped(self) -> Object:
-        return shaped(self.pod)
+        """The content of the annotation of the pod, or None."""
+        annotations = labels(self.pod, "metadata", "annotations")
+        return read_told({"annotations": annotations})
 
     @cached_property
     def containers(self) -> tuple[Container, ...]:
@@ -298,12 +277,12 @@ class Facts:
     @cached_property
     def app(self) -> Container | None:
         """The container that runs pod-lifecycle, as far as this can be seen, or None."""
-        port = self.told.qos_port if self.told is not None else None
-        name = app_container(self._shaped, port)
-        name = name or next((each.name for each in self.containers if _is_set_up(each)), "")
-        if not name and (self.told is not None or REGISTERED in self.gates):
-            name = container_for_commands(self._shaped, port)
-        return next((each for each in self.containers if each.name == name), None)
+        for each in self.containers:
+            if _runs_lifecycle(each):
+                return each
+        if self.told is not None or REGISTERED in self.gates:
+            return next(iter(self.containers), None)
+        return None
 
     @property
     def qos_port(self) -> int:
@@ -354,8 +333,7 @@ def _containers(pod: Object, name: str, statuses: str) -> Iterator[Container]:
         )
 
 
-def _is_set_up(container: Container) -> bool:
-    """Return whether a container has any sign of pod-lifecycle, for example one of its settings."""
+def _runs_lifecycle(container: Container) -> bool:
     pre_stop = texts(container.spec, "lifecycle", "preStop", "exec", "command")
     names = {each.rpartition("/")[2] for each in (*container.words[:3], *pre_stop[:1])}
     probed = [part(container.probe(kind), "httpGet", "port") for kind in PROBES]

@@ -15,7 +15,6 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from lifecycle_fleet.why.fix import rendered, shown
 from lifecycle_fleet.why.reading import words
 
 T = TypeVar("T")
@@ -29,8 +28,8 @@ class Saying(NamedTuple):
 
     Attributes:
         sentence: The problem, with a field for each part that differs.
-        fix: A command or a line of YAML, or a sentence, with fields too. See `fix` for what a
-            command may contain.
+        fix: A command or a line of YAML, or a sentence, with fields too. A field of a command is
+            not quoted, because names of Kubernetes need no quotes.
         note: Whether it is only worth knowing, and nothing is wrong.
     """
 
@@ -40,10 +39,11 @@ class Saying(NamedTuple):
 
     def found(self, *evidence: str, **fields: object) -> Found:
         """Return the sentence with its evidence."""
+        shown = {name: words(str(value)) for name, value in fields.items()}
         return Found(
             self,
-            " ".join(self.sentence.format_map(shown(fields)).split()),
-            rendered(self.fix, fields),
+            " ".join(self.sentence.format_map(shown).split()),
+            self.fix.format_map(shown),
             tuple(words(each) for each in evidence if each),
         )
 

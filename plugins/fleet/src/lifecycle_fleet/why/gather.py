@@ -47,12 +47,14 @@ class Gatherer:
     Args:
         api: The API server.
         namespace: The namespace.
+        now: The time, in seconds since the epoch.
         commands: Whether commands may be run in the containers.
     """
 
-    def __init__(self, api: Api, namespace: str, *, commands: bool = True) -> None:
+    def __init__(self, api: Api, namespace: str, now: float, *, commands: bool = True) -> None:
         self._api = api
         self._namespace = namespace
+        self._now = now
         self._commands = commands
         self._reader = Reader()
         self._limit = asyncio.Semaphore(AT_ONCE)
@@ -68,9 +70,8 @@ class Gatherer:
         """
         pod = await named(self._api, self._namespace, target)
         uid = text(pod, "metadata", "uid")
-        now = self._api.clock.now()  # it is right after the first answer
         async with asyncio.TaskGroup() as group:
-            shared = group.create_task(self._shared(now))
+            shared = group.create_task(self._shared())
             noted = group.create_task(self._events(f"involvedObject.uid={uid}"))
         facts = replace(shared.result(), pod=pod, events=noted.result())
         return self._with_missing(await self._complete(facts))
@@ -84,15 +85,15 @@ class Gatherer:
             ApiServerError: The Deployment or its pods cannot be read.
         """
         deployment = await named(self._api, self._namespace, target)
-        now, chosen = self._api.clock.now(), selector(deployment)
+        chosen = selector(deployment)
         async with asyncio.TaskGroup() as group:
             pods = group.create_task(self._api.list(POD, self._namespace, labels=chosen))
             sets = group.create_task(self._listed(rights.REPLICA_SETS, REPLICA_SET, chosen))
-            shared = group.create_task(self._shared(now))
+            shared = group.create_task(self._shared())
             noted = group.create_task(self._events(""))
         uid = text(deployment, "metadata", "uid")
         mine = tuple(each for each in sets.result() if _owner(each) == uid)
-        workload = Workload(deployment=deployment, now=now, replica_sets=mine)
+        workload = Workload(deployment=deployment, now=self._now, replica_sets=mine)
         owners = {text(each, "metadata", "uid") for each in mine}
         all_pods = [
             replace(shared.result(), pod=each, events=_about(noted.result(), each))
@@ -114,7 +115,7 @@ class Gatherer:
             missing=tuple(self._reader.missing),
         )
 
-    async def _shared(self, now: float) -> Facts:
+    async def _shared(self) -> Facts:
         """Read what all pods of the namespace share."""
         async with asyncio.TaskGroup() as group:
             services = group.create_task(self._listed(rights.SERVICES, SERVICE))
@@ -122,7 +123,7 @@ class Gatherer:
             budgets = group.create_task(self._listed(rights.BUDGETS, BUDGET))
         return Facts(
             pod={},
-            now=now,
+            now=self._now,
             services=services.result(),
             slices=slices.result(),
             budgets=budgets.result(),
@@ -219,5 +220,5 @@ def _about(noted: Iterable[Event], pod: Object) -> tuple[Event, ...]:
 
 
 def _longest_start(pods: Iterable[Facts]) -> float | None:
-    starts = [each.full_start for each in pods]
+    starts = [each.told.start for each in pods if each.told is not None]
     return max((each for each in starts if each is not None), default=None)

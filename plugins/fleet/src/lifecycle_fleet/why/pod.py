@@ -49,7 +49,7 @@ def explain(facts: Facts) -> Verdict:
         words(f"pod/{facts.name}"),
         words(facts.namespace),
         state,
-        words(f"pod/{facts.name} {_headline(facts, state, found)}"),
+        words(f"pod/{facts.name} {_headline(facts, state)}"),
         ordered(found),
         of_facts(facts, found),
     )
@@ -71,12 +71,7 @@ def state_of(facts: Facts) -> str:
     return "ready" if facts.ready else "not ready"
 
 
-def is_cut_off(found: Iterable[Finding]) -> bool:
-    """Return whether a Service leads clients to a port on which the app does not answer them."""
-    return any(each.rule == "service-port" and not each.note for each in found)
-
-
-def _headline(facts: Facts, state: str, found: Iterable[Finding]) -> str:
+def _headline(facts: Facts, state: str) -> str:
     if state != "ready":
         known = {
             "complete": "is complete.",
@@ -84,8 +79,6 @@ def _headline(facts: Facts, state: str, found: Iterable[Finding]) -> str:
             "terminating": "is terminating.",
         }
         return known.get(state, "is not ready.")
-    if is_cut_off(found):
-        return "is ready, but clients of a Service cannot connect to it."
     if facts.unread("endpointslices"):
         return "is ready."
     return {

@@ -10,7 +10,6 @@ from rich.text import Text
 
 import lifecycle
 from lifecycle_fleet.why.finding import Finding
-from lifecycle_fleet.why.fix import is_command
 from lifecycle_fleet.why.pod import Verdict
 
 INDENT: Final = 3
@@ -85,7 +84,7 @@ def _finding(found: Finding, mark: str, console: Console) -> None:
 
 def _labelled(label: str, text: str, console: Console, style: str = "") -> None:
     head = f"{' ' * INDENT}{label:{LABEL}}"
-    if label == "fix" and is_command(text):
+    if label == "fix" and text.startswith(("kubectl ", "lifecycle ")):
         console.print(Text(head, "dim").append(text, style), soft_wrap=True)  # to be copied
         return
     lines = list(_wrapped(Text(text, style), console.width - INDENT - LABEL, console))

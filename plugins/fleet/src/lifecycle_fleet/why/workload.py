@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from lifecycle_fleet.view.pod import moment
 from lifecycle_fleet.why.events import Event
 from lifecycle_fleet.why.facts import Facts, Missing
 from lifecycle_fleet.why.reading import EMPTY, Object, labels, objects, part, text, whole
@@ -64,17 +63,6 @@ class Workload:
         """Whether the controller has seen the last change of the spec."""
         seen = whole(self.deployment, "status", "observedGeneration")
         return seen >= whole(self.deployment, "metadata", "generation")
-
-    @property
-    def unchanged_for(self) -> float:
-        """The seconds since the last change of the Deployment, other than of its status."""
-        written = [
-            text(each, "time")
-            for each in objects(self.deployment, "metadata", "managedFields")
-            if not text(each, "subresource")
-        ]
-        created = text(self.deployment, "metadata", "creationTimestamp")
-        return self.now - max(map(moment, (created, *written)))
 
     @property
     def complete(self) -> bool:

@@ -58,12 +58,7 @@ def _pod(lane: Lane, rollout: Rollout) -> Mapping[str, Any]:
         "grace": lane.grace,
         "restarts": lane.restarts,
         "exits": [
-            {
-                "container": each.container,
-                "code": each.code,
-                "reason": each.reason or None,
-                "sidecar": each.sidecar,
-            }
+            {"container": each.container, "code": each.code, "reason": each.reason or None}
             for each in lane.last
         ],
         "outcome": str(outcome(lane)) or None,

@@ -9,7 +9,7 @@ from typing import Final
 import lifecycle
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
-from lifecycle_fleet.rollout.outcome import notes, outcome, result
+from lifecycle_fleet.rollout.outcome import outcome
 from lifecycle_fleet.rollout.report.style import CSS
 from lifecycle_fleet.rollout.report.timeline import MOST, Figure
 from lifecycle_fleet.rollout.result import Rollout, Verdict
@@ -86,15 +86,12 @@ def _findings(rollout: Rollout) -> Iterator[str]:
     if texts:
         yield "<h2>What went wrong</h2>"
         yield from (f'<div class="card fault">{escape(each)}</div>' for each in texts)
-    happened = [f"{max(0.0, each.at - rollout.began):.1f} s: {each.text}" for each in rollout.notes]
+    notes = [f"{max(0.0, each.at - rollout.began):.1f} s: {each.text}" for each in rollout.notes]
     if rollout.gate:
-        happened.append(rollout.gate)
-    if happened:
+        notes.append(rollout.gate)
+    if notes:
         yield "<h2>What happened to the Deployment</h2>"
-        yield from (f'<div class="card note">{escape(each)}</div>' for each in happened)
-    if told := [text for lane in rollout.lanes for text in notes(lane)]:
-        yield "<h2>What does not count</h2>"
-        yield from (f'<div class="card note">{escape(each)}</div>' for each in told)
+        yield from (f'<div class="card note">{escape(each)}</div>' for each in notes)
 
 
 def _pods(rollout: Rollout) -> Iterator[str]:
@@ -111,18 +108,19 @@ def _row(lane: Lane, rollout: Rollout) -> str:
     cells = (
         lane.name,
         str(rollout.revisions.get(lane.hash) or "-"),
-        _seconds(rollout.start(lane)),
+        _seconds(None if lane.initial else lane.ready_after),
         _seconds(lane.gap or None),
         _seconds(lane.drained_in),
         _seconds(lane.grace),
         codes(lane) or "-",
         str(lane.restarts),
     )
+    result = str(kind) or lane.problem or str(lane.phase)
     style = "wide bad" if kind.bad or lane.problem else "wide"
     return (
         "<tr>"
         + "".join(f"<td>{escape(each)}</td>" for each in cells)
-        + f'<td class="{style}">{escape(result(lane))}</td></tr>'
+        + f'<td class="{style}">{escape(result)}</td></tr>'
     )
 
 

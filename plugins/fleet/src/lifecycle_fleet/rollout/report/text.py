@@ -12,8 +12,8 @@ import tabulate
 
 from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
-from lifecycle_fleet.rollout.outcome import notes, outcome, result
-from lifecycle_fleet.rollout.result import Rollout, Verdict, hint
+from lifecycle_fleet.rollout.outcome import outcome
+from lifecycle_fleet.rollout.result import Rollout, Verdict
 from lifecycle_fleet.view.told import printable
 
 SGR: Final = {
@@ -44,7 +44,7 @@ class Painter:
         return f"{SGR[style]}{text}{RESET}" if self._on else text
 
 
-def render(rollout: Rollout, paint: Painter, where: str = "", *, hints: bool = True) -> str:
+def render(rollout: Rollout, paint: Painter, where: str = "") -> str:
     """
     Return the text that is printed at the end.
 
@@ -52,7 +52,6 @@ def render(rollout: Rollout, paint: Painter, where: str = "", *, hints: bool = T
         rollout: The rollout.
         paint: Colours the text.
         where: The options that name the cluster and the namespace.
-        hints: Whether to add the command that explains a failure.
     """
     found = [*findings(rollout)]
     more = len(found) - MOST_FINDINGS
@@ -61,9 +60,7 @@ def render(rollout: Rollout, paint: Painter, where: str = "", *, hints: bool = T
         table(rollout),
         "\n".join(_wrapped(each) for each in found[:MOST_FINDINGS]),
         f"! and {more} more, which are in the JSON and in the report" if more > 0 else "",
-        paint(
-            "dim", "\n".join([*_footnote(rollout), hint(rollout, where) if hints else ""]).strip()
-        ),
+        paint("dim", _footnote(rollout, where)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -75,8 +72,15 @@ def findings(rollout: Rollout) -> Iterator[str]:
     for lane in rollout.lanes:
         if lane.restarts:
             yield f"{lane.name}: its containers were restarted (restarts: {lane.restarts})"
-        yield from notes(lane)
     yield from (each.text for each in rollout.notes if not each.ours)
+
+
+def hint(rollout: Rollout, where: str = "") -> str:
+    """Return the command that explains a failure, or empty."""
+    if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
+        return ""
+    target = printable(f"{rollout.target} {where}".strip())
+    return f"To find out why, run: lifecycle fleet why {target}"
 
 
 def table(rollout: Rollout) -> str:
@@ -97,15 +101,15 @@ def table(rollout: Rollout) -> str:
 
 
 def _row(lane: Lane, rollout: Rollout) -> tuple[str, ...]:
-    left = result(lane) if outcome(lane) or not lane.problem else lane.problem.partition(" ")[0]
+    result = str(outcome(lane)) or lane.problem.partition(" ")[0] or str(lane.phase)
     return (
         printable(lane.name),
         str(rollout.revisions.get(lane.hash) or "-"),
-        _seconds(rollout.start(lane)),
+        _seconds(None if lane.initial else lane.ready_after),
         _seconds(lane.gap or None),
         _seconds(lane.drained_in),
         codes(lane) or "-",
-        printable(left),
+        printable(result),
     )
 
 
@@ -113,7 +117,7 @@ def _seconds(given: float | None) -> str:
     return "-" if given is None else f"{given:.1f} s"
 
 
-def _footnote(rollout: Rollout) -> list[str]:
+def _footnote(rollout: Rollout, where: str) -> str:
     numbers = rollout.progress
     lines = []
     if rollout.gate and rollout.verdict is not Verdict.UNDONE:
@@ -128,7 +132,9 @@ def _footnote(rollout: Rollout) -> list[str]:
                 "The EndpointSlices stopped showing a pod at most "
                 f"{max(hidden):.1f} s after its drain started."
             )
-    return lines
+    if said := hint(rollout, where):
+        lines.append(said)
+    return "\n".join(lines)
 
 
 def _wrapped(text: str) -> str:

@@ -69,10 +69,9 @@ const LEAVING = ["draining", "terminating", "stopped"];
 
 function servicesOf(told) {
   if (!told) return "not reported";
-  const [online, offline] = [
-    [told.online, told.more_online],
-    [told.offline, told.more_offline],
-  ].map(([names, more]) => [...names.map((name) => plain(name, 60)), ...(more ? ["…"] : [])].join(", "));
+  const [online, offline] = [told.online, told.offline].map((names) =>
+    names.map((name) => plain(name, 60)).join(", "),
+  );
   return [online, offline && `offline: ${offline}`].filter(Boolean).join("; ");
 }
 

@@ -13,7 +13,6 @@ from lifecycle_fleet.why.facts import Facts
 from lifecycle_fleet.why.finding import Rule
 from lifecycle_fleet.why.rules import (
     app,
-    app_port,
     crashes,
     evictions,
     exits,
@@ -29,7 +28,7 @@ from lifecycle_fleet.why.rules import (
 TABLES: Final = {
     "The pod cannot be placed on a node": placing.RULES,
     "A container cannot be created": images.RULES,
-    "A probe of the kubelet fails": [*probes.RULES, *app_port.RULES],
+    "A probe of the kubelet fails": probes.RULES,
     "The readiness gate is not set": gate.RULES,
     "The app is not ready": app.RULES,
     "A container ends": [*crashes.RULES, *exits.RULES],
@@ -40,7 +39,7 @@ TABLES: Final = {
 }
 """The rules by subject. The name of each subject is a heading of the page."""
 
-_LATER: Final = ("app-probe", "starting")
+_LATER: Final = ("starting",)
 
 RULES: Final[tuple[Rule[Facts], ...]] = tuple(
     sorted(

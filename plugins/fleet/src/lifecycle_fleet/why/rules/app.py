@@ -8,24 +8,9 @@ from typing import Final
 from lifecycle_fleet.why.answers import Registration
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
-from lifecycle_fleet.why.reading import (
-    Object,
-    labels,
-    mapping,
-    number,
-    objects,
-    part,
-    seconds,
-    text,
-)
+from lifecycle_fleet.why.reading import labels, mapping, number, objects, part, seconds, text
 from lifecycle_fleet.why.rules.gate import FORBIDDEN, PLUGIN
-from lifecycle_fleet.why.rules.probe_failures import (
-    Failure,
-    budget,
-    failures,
-    is_being_killed,
-    troubled,
-)
+from lifecycle_fleet.why.rules.probe_failures import Failure, budget, failures, troubled
 
 RULES: Final[Table[Facts]] = Table()
 
@@ -116,7 +101,7 @@ def offline(facts: Facts) -> Iterator[Found]:
         for each in services:
             for source, reason in labels(each, "held_by").items():
                 reasons.setdefault(source, set()).add(reason or "no reason given")
-    elif facts.answers.status or facts.told_now is None or not facts.told_now.is_offline:
+    elif facts.answers.status or facts.told is None or facts.told.online or not facts.told.offline:
         return
     sayings = {frozenset({"operator"}): BY_PERSON, frozenset({"app"}): BY_APP}
     saying = sayings.get(frozenset(reasons), BY_BOTH if len(reasons) > 1 else OFFLINE)
@@ -201,13 +186,12 @@ def fails(facts: Facts) -> Iterator[Found]:
 
 
 def _unexplained(facts: Facts) -> Iterator[Failure]:
-    told = facts.told_now
+    told = facts.told
     known = facts.answers.status or facts.may_register is False
     known = known or (told is not None and (told.state in STARTING or bool(told.offline)))
     for failure in () if known else failures(facts):
         answered = failure.kind != "livenessProbe" and failure.is_answer_of_ours(facts)
-        ends = troubled(facts, failure.container) or is_being_killed(facts, failure.container)
-        if answered and not ends:
+        if answered and not troubled(facts, failure.container):
             yield failure
 
 
@@ -265,10 +249,8 @@ def starting(facts: Facts) -> Iterator[Found]:
 
 
 def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
-    told = facts.told_now
-    state = facts.answers.state or (told.state if told is not None else "")
-    spent = facts.now - container.started_at if container.started_at else None
-    age = "a while" if spent is None else seconds(spent)
+    state = facts.answers.state or (facts.told.state if facts.told is not None else "")
+    age = seconds(facts.now - container.started_at) if container.started_at else "a while"
     if facts.app is not None and facts.app.name == container.name and state:
         if state not in STARTING:
             return
@@ -281,9 +263,6 @@ def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
             "container": container.name,
         }
         steps = _running_steps(facts)
-        if steps and spent is not None:  # the app was asked later than the API server
-            longest = max(number(each, "seconds") or 0.0 for each in _running(facts))
-            given["age"] = seconds(max(spent, longest))
         waits = next(_unregistered(facts), None)
         if waits is not None:
             yield WAITING.found(
@@ -301,15 +280,12 @@ def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
         yield from _foreign(facts, container, age)
 
 
-def _running(facts: Facts) -> list[Object]:
-    steps = objects(facts.answers.status, "start", "steps")
-    return [each for each in steps if part(each, "running") is True]
-
-
 def _running_steps(facts: Facts) -> str:
+    steps = objects(facts.answers.status, "start", "steps")
     return ", ".join(
         f"{text(each, 'name')} ({seconds(number(each, 'seconds') or 0.0)})"
-        for each in _running(facts)
+        for each in steps
+        if part(each, "running") is True
     )
 
 

@@ -15,7 +15,6 @@ from lifecycle_fleet.why.rules.probe_failures import (
     end_of,
     ended,
     failures,
-    is_being_killed,
     killed_by,
     patience,
     ran,
@@ -60,43 +59,25 @@ TOO_SHORT: Final = Saying(
     "{start}. So the kubelet restarts the container before the app is ready.",
     "In the manifest, set startupProbe.failureThreshold: {threshold}",
 )
-GUESS: Final = (
-    "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest. The "
-    "number is a guess. If the kubelet restarts the container again, double it"
-)
-ROOM: Final = 120.0
-"""Seconds that a startup probe gets at least, if it is not known how long the start takes."""
-
-UNFINISHED: Final = Saying(
-    "The startup probe of container {container} allows {budget}. A start of the app has taken at "
-    "least {start}, and was not finished when the kubelet ended the container.",
-    GUESS,
-)
-PASSED: Final = Saying(
-    "The kubelet has restarted container {container}, because its startup probe had not passed within "
-    "{budget}. In the present run, the startup probe has passed.",
-    "If this happens again, set startupProbe.failureThreshold: {threshold} in the manifest",
-    note=True,
-)
 STEP: Final = Saying(
     "The kubelet restarts container {container} because the app was not ready within {budget}, which "
     "is all that its startup probe allows. This step of the start is running: {steps}.",
-    GUESS,
+    "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest",
 )
 NOT_PASSED: Final = Saying(
     "The kubelet restarts container {container} because its startup probe did not pass within "
     "{budget}. Either the app needs longer to start, or something keeps it from becoming ready.",
-    GUESS,
+    "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest",
 )
 NO_EVENT: Final = Saying(
     "Container {container} was ended by a signal {after} after its start, before its startup probe "
     "had passed. Either the time that the startup probe allows ({budget}) was over, or another "
     "process has sent the signal.",
-    GUESS,
+    "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest",
 )
 
 
-@RULES.add("startup-budget", TOO_SHORT, UNFINISHED, PASSED, STEP, NOT_PASSED, NO_EVENT)
+@RULES.add("startup-budget", TOO_SHORT, STEP, NOT_PASSED, NO_EVENT)
 def startup_budget(facts: Facts) -> Iterator[Found]:
     """
     The startup probe allows too little time.
@@ -109,8 +90,7 @@ def startup_budget(facts: Facts) -> Iterator[Found]:
     for each in () if facts.leaving else facts.containers:
         killed = killed_by(facts, each)
         by_probe = killed is not None and killed[0] == "startup"
-        recent = troubled(facts, each) or is_being_killed(facts, each)
-        if not (by_probe or ran_out(facts, each)) or not recent:
+        if not (by_probe or ran_out(facts, each)) or not troubled(facts, each):
             continue
         if _is_only_late(facts, each) and not _is_refused_by_registry(facts):
             yield _of_start(facts, each, killed[1] if killed else None)
@@ -121,21 +101,17 @@ def _of_start(facts: Facts, container: Container, event: Event | None) -> Found:
     probe = container.probe("startupProbe")
     period = number(probe, "periodSeconds") or 10.0
     threshold = whole(probe, "failureThreshold", default=3)
-    at_least = _at_least(facts, container)
-    with_event = STEP if steps else NOT_PASSED if at_least is None else UNFINISHED
+    with_event = STEP if steps else NOT_PASSED
     otherwise = with_event if event else NO_EVENT
-    longest = needed or at_least or 0.0
-    more = 4 * threshold, round(2 * longest / period), 0 if needed else round(ROOM / period)
-    saying = otherwise if needed is None else TOO_SHORT
-    return (PASSED if container.running and container.started else saying).found(
+    return (otherwise if needed is None else TOO_SHORT).found(
         event.quoted(facts.now) if event else end_of(container),
         f"{container.path}.startupProbe: failureThreshold {threshold} by periodSeconds {period:g}",
         container=container.name,
         budget=seconds(budget(container)),
-        start=seconds(longest),
+        start=seconds(needed or 0.0),
         steps=steps,
         after=seconds(ran(container)),
-        threshold=max(more),
+        threshold=max(4 * threshold, round(2 * (needed or 0.0) / period)),
     )
 
 
@@ -149,15 +125,10 @@ def _steps(facts: Facts) -> str:
 
 def _needed(facts: Facts, container: Container) -> float | None:
     """Return the seconds that the start takes, if it takes longer than the probe allows."""
-    found = [each for each in (facts.full_start, facts.start) if each is not None]
+    told = facts.told.start if facts.told is not None else None
+    found = [each for each in (told, facts.start) if each is not None]
     longest = max(found, default=0.0)
     return longest if longest > budget(container) else None
-
-
-def _at_least(facts: Facts, container: Container) -> float | None:
-    """Return the seconds of a start that the kubelet has ended, if the app has told them."""
-    told = facts.told.start if facts.told is not None and facts.full_start is None else None
-    return told if told is not None and told > budget(container) else None
 
 
 def _is_only_late(facts: Facts, container: Container) -> bool:

@@ -11,11 +11,9 @@ from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import mapping, text, texts, whole
 from lifecycle_fleet.why.rules.probe_failures import (
-    SIGNALLED,
     end_of,
     ended,
     hook_failed,
-    is_of_present_run,
     killed_by,
     ran,
     ran_out,
@@ -24,8 +22,6 @@ from lifecycle_fleet.why.rules.probe_failures import (
 RULES: Final[Table[Facts]] = Table()
 
 NOT_STARTED: Final = ("StartError", "ContainerCannotRun")
-AT_DEADLINE: Final = 124
-"""The exit code of pod-lifecycle after a drain that has cut off work."""
 LINES: Final = 5
 """Lines of a log that are shown."""
 QUIET: Final = ("debug", "info")
@@ -121,7 +117,7 @@ def crash(facts: Facts) -> Iterator[Found]:
     if facts.phase == "Failed" and text(facts.status, "reason"):
         return  # the kubelet has ended the pod
     for each in ended(facts):
-        if text(each.ended, "reason") in ("OOMKilled", *NOT_STARTED) or _was_killed(facts, each):
+        if text(each.ended, "reason") in ("OOMKilled", *NOT_STARTED) or killed_by(facts, each):
             continue
         if hook_failed(facts, each) is not None:
             continue
@@ -142,17 +138,8 @@ def crash(facts: Facts) -> Iterator[Found]:
             ns=facts.namespace,
             pod=facts.name,
             node=text(facts.spec, "nodeName"),
-            previous=("--previous",) if each.restarts else (),
+            previous="--previous" if each.restarts else "",
         )
-
-
-def _was_killed(facts: Facts, container: Container) -> bool:
-    """Return whether a probe has ended the last run of a container."""
-    killed = killed_by(facts, container)
-    if killed is None or not is_of_present_run(container, killed[1]):
-        return killed is not None
-    code = whole(container.ended, "exitCode")
-    return killed[1].times > 1 or code in (0, AT_DEADLINE, *SIGNALLED)
 
 
 def _has_recovered(facts: Facts, container: Container) -> bool:
@@ -173,7 +160,7 @@ def _of_exit(facts: Facts, container: Container, code: int) -> Saying:
         return LOST
     if facts.app is not None and facts.app.name == container.name:
         said = any(each.startswith("lifecycle: ") for each in facts.logs.get(container.name, ()))
-        ours = {2: BAD_SETTING if said else TWO, AT_DEADLINE: CUT_OFF}
+        ours = {2: BAD_SETTING if said else TWO, 124: CUT_OFF}
         if code in ours:
             return ours[code]
     known = {0: NO_WORK, 78: CONFIG, 126: NO_PROGRAM, 127: NO_PROGRAM, 137: KILL}

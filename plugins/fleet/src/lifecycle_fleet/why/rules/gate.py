@@ -166,8 +166,8 @@ def _without_registration(facts: Facts, app: Container) -> Iterator[tuple[Saying
 
 def _is_waiting(facts: Facts) -> bool:
     """Return whether only the gate is missing, and has been for a while."""
-    told = facts.told_now
-    offline = told is not None and told.is_offline
+    told = facts.told
+    offline = told is not None and told.offline and not told.online
     return (
         facts.condition("ContainersReady") == "True"
         and not offline

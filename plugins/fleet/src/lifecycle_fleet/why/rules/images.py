@@ -154,17 +154,13 @@ ROOT: Final = Saying(
     "of a number.",
     "In the manifest, set securityContext.runAsUser: 10001",
 )
-USER_IS_ROOT: Final = Saying(
-    "Container {container} has runAsNonRoot, but its runAsUser is 0, the number of root.",
-    "In the manifest, set securityContext.runAsUser: 10001",
-)
 CONFIG: Final = Saying(
     "The kubelet cannot configure container {container}.",
     "kubectl -n {ns} describe pod {pod}",
 )
 
 
-@RULES.add("container-config", MISSING, NO_KEY, ROOT, USER_IS_ROOT, CONFIG)
+@RULES.add("container-config", MISSING, NO_KEY, ROOT, CONFIG)
 def config(facts: Facts) -> Iterator[Found]:
     """
     A container needs something that does not exist.
@@ -184,8 +180,7 @@ def config(facts: Facts) -> Iterator[Found]:
             name = found[3].rpartition("/")[2]
             yield NO_KEY.found(evidence, **fields, key=found[1], kind=found[2].lower(), name=name)
         else:
-            of_user = USER_IS_ROOT if "breaks non-root policy" in said else CONFIG
-            yield (ROOT if "runAsNonRoot" in said else of_user).found(evidence, **fields)
+            yield (ROOT if "runAsNonRoot" in said else CONFIG).found(evidence, **fields)
 
 
 NO_COMMAND: Final = Saying(

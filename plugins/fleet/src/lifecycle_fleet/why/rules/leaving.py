@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -52,7 +53,7 @@ def prestop(facts: Facts) -> Iterator[Found]:
             "container": each.name,
             "ns": facts.namespace,
             "pod": facts.name,
-            "words": words or ("COMMAND",),
+            "words": shlex.join(words) or "COMMAND",
             "program": words[0] if words else "",
         }
         path = f"{each.path}.lifecycle.preStop"
@@ -152,7 +153,7 @@ def draining(facts: Facts) -> Iterator[Found]:
         f"{text(each, 'name')} for {seconds(number(each, 'age') or 0.0)}"
         for each in objects(facts.answers.inflight, "entries")
     ]
-    told = facts.told_now is not None and facts.told_now.state == "draining"
+    told = facts.told is not None and facts.told.state == "draining"
     if work:
         number_of = number(facts.answers.inflight, "in_flight") or len(work)
         yield IN_FLIGHT.found(

@@ -45,7 +45,7 @@ UNUSABLE: Final = Saying(
 )
 CORDONED: Final = Saying(
     "New pods are not placed on {nodes}, because of a cordon.",
-    "Find the node with kubectl get nodes, and run kubectl uncordon with its name",
+    "kubectl uncordon NODE",
 )
 SPREAD: Final = Saying(
     "The affinity to other pods, or the spread of the pods, excludes {nodes}.",
@@ -54,11 +54,6 @@ SPREAD: Final = Saying(
 CLAIM: Final = Saying(
     "The pod waits for a volume that is not bound or does not exist.",
     "kubectl -n {ns} get pvc",
-)
-NO_CLAIM: Final = Saying(
-    "The pod needs the PersistentVolumeClaim {claim}, which does not exist.",
-    "Create the PersistentVolumeClaim {claim} in the namespace {ns}, or correct the name in the "
-    "manifest",
 )
 ELSEWHERE_BOUND: Final = Saying(
     "The node affinity of a volume of the pod excludes {nodes}.",
@@ -106,8 +101,8 @@ OWN_TAINTS: Final = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
 @RULES.add(
     "unschedulable",
-    *(RESOURCES, FULL, SELECTOR, TAINTED, UNUSABLE, CORDONED, SPREAD, CLAIM, NO_CLAIM),
-    *(ELSEWHERE_BOUND, NOT_BOUND, HOST_PORT, NO_NODE, GATED, NO_SCHEDULER, NO_SCHEDULER_OR_VOLUME),
+    *(RESOURCES, FULL, SELECTOR, TAINTED, UNUSABLE, CORDONED, SPREAD, CLAIM, ELSEWHERE_BOUND),
+    *(NOT_BOUND, HOST_PORT, NO_NODE, GATED, NO_SCHEDULER, NO_SCHEDULER_OR_VOLUME),
 )
 def unschedulable(facts: Facts) -> Iterator[Found]:
     """
@@ -150,17 +145,13 @@ def _reasons(message: str) -> Iterator[tuple[Saying, dict[str, object]]]:
             counted.setdefault(found, []).append(int(number[0]) if number else 0)
     for (saying, name), numbers in counted.items():
         some = total.isdecimal() and 0 < max(numbers) < int(total)
-        every = "the only node" if total == "1" else "every node"
-        nodes = f"{max(numbers)} of {total} nodes" if some else every
-        yield saying, {"nodes": nodes, "resource": name, "taint": name, "claim": name}
+        nodes = f"{max(numbers)} of {total} nodes" if some else "every node"
+        yield saying, {"nodes": nodes, "resource": name, "taint": name}
     if not counted:
         yield NO_NODE, {}
 
 
 def _of_part(part: str) -> Iterator[tuple[Saying, str]]:
-    if (missing := NOT_FOUND.search(part)) and missing[1].lower() == "persistentvolumeclaim":
-        yield NO_CLAIM, missing[2]
-        return
     for name in INSUFFICIENT.findall(part):
         yield RESOURCES, name
     for pattern, saying in REASONS:

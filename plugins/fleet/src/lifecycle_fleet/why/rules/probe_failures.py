@@ -192,33 +192,16 @@ def ended_at(container: Container) -> float:
 
 
 def killed_by(facts: Facts, container: Container) -> tuple[str, Event] | None:
-    """
-    Return the probe whose failure ended the last run of a container, or ends its present run.
-
-    The kubelet counts the same event again, so of two runs that were ended, only the time of the
-    second one is known.
-    """
+    """Return the probe whose failure ended the last run of a container, and the event, or None."""
     finished = ended_at(container)
     for event in reversed(facts.events_of("Killing")):
         if event.container not in ("", container.name):
             continue
         for word in ("startup", "liveness"):
             near = not finished or -5 <= finished - event.last <= facts.grace + 60
-            near = near or is_of_present_run(container, event)
             if f"failed {word} probe" in event.message and near:
                 return word, event
     return None
-
-
-def is_of_present_run(container: Container, event: Event) -> bool:
-    """Return whether the kubelet is ending the run of a container that has not ended yet."""
-    return container.running and event.last > container.started_at
-
-
-def is_being_killed(facts: Facts, container: Container) -> bool:
-    """Return whether a probe is ending the present run of a container."""
-    killed = killed_by(facts, container)
-    return killed is not None and is_of_present_run(container, killed[1])
 
 
 def hook_failed(facts: Facts, container: Container) -> Event | None:

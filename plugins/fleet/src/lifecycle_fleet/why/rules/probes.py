@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,7 +29,7 @@ NOT_LISTENING: Final = Saying(
     "The {kind} of container {container} uses port {port}, but nothing in the pod listens on this "
     "port. Open ports: {open}.",
     "In the manifest, set {kind}.{how}.port to the port of the app, or make the app listen on "
-    "0.0.0.0:{number}",
+    "0.0.0.0:{port}",
 )
 NOT_YET: Final = Saying(
     "The {kind} of container {container} uses port {port}, but nothing in the pod listens on this "
@@ -38,7 +39,7 @@ NOT_YET: Final = Saying(
 LOOPBACK: Final = Saying(
     "The {kind} of container {container} uses port {port}, but the app listens on this port only "
     "on 127.0.0.1. The kubelet sends probes to the address of the pod.",
-    "Make the app listen on 0.0.0.0:{number}",
+    "Make the app listen on 0.0.0.0:{port}",
 )
 REFUSED: Final = Saying(
     "The connection of the {kind} of container {container} to port {port} is refused. There are "
@@ -75,7 +76,6 @@ def _wrong_port(facts: Facts, failure: Failure) -> Iterator[Found]:
         "kind": failure.kind,
         "container": failure.container.name,
         "port": failure.port,
-        "number": used,
         "how": failure.how,
         "qos": facts.qos_port,
         "ns": facts.namespace,
@@ -86,7 +86,7 @@ def _wrong_port(facts: Facts, failure: Failure) -> Iterator[Found]:
         yield NO_SUCH_NAME.found(*seen, **fields)
     elif facts.answers.listening is not None:
         yield from _of_open_ports(facts, failure, used, seen, fields)
-    elif failure.refused and is_for_ours(facts, failure, used):
+    elif failure.refused and _is_for_ours(facts, failure, used):
         yield OTHER_PORT.found(*seen, *_qos_evidence(facts), **fields)
     elif failure.refused and (used != facts.qos_port or not _is_app(facts, failure)):
         yield REFUSED.found(*seen, **fields)
@@ -103,7 +103,7 @@ def _of_open_ports(
     age = _age(facts, failure)
     if used in listening:
         yield LOOPBACK.found(*seen, **fields)
-    elif is_for_ours(facts, failure, used):
+    elif _is_for_ours(facts, failure, used):
         yield OTHER_PORT.found(*seen, **fields)
     elif age < YOUNG and not failure.container.restarts:
         yield NOT_YET.found(*seen, **fields, open=told, age=seconds(age))
@@ -124,7 +124,7 @@ def _age(facts: Facts, failure: Failure) -> float:
     return facts.now - started if started else 0.0
 
 
-def is_for_ours(facts: Facts, failure: Failure, used: int) -> bool:
+def _is_for_ours(facts: Facts, failure: Failure, used: int) -> bool:
     """Return whether pod-lifecycle is known to answer on another port."""
     if not _is_app(facts, failure) or used == facts.qos_port:
         return False
@@ -147,11 +147,6 @@ NOT_FOUND: Final = Saying(
     "The {kind} of container {container} requests {path} on port {port}, and the app answers 404.",
     "In the manifest, set {kind}.httpGet.path to a path that the app serves",
 )
-OTHER_PATH: Final = Saying(
-    "The {kind} of container {container} requests {path} on port {port}, and the app answers 404. "
-    "pod-lifecycle answers probes on port {qos}.",
-    "In the manifest, let {kind} use httpGet with path: {wanted} and port: {qos}",
-)
 NO_PROBE_PATH: Final = Saying(
     "The {kind} of container {container} requests {path} on the probe port {port}, which is not a "
     "path of a probe of pod-lifecycle. The app itself answers that it is ready.",
@@ -160,7 +155,7 @@ NO_PROBE_PATH: Final = Saying(
 KNOWN: Final = re.compile(r"/(live|ready|startup)z?(/.*)?")
 
 
-@RULES.add("probe-path", WRONG_PATH, NOT_FOUND, OTHER_PATH, NO_PROBE_PATH)
+@RULES.add("probe-path", WRONG_PATH, NOT_FOUND, NO_PROBE_PATH)
 def path(facts: Facts) -> Iterator[Found]:
     """
     A probe requests a path that does not exist.
@@ -173,15 +168,13 @@ def path(facts: Facts) -> Iterator[Found]:
             continue
         used = facts.port_of(failure.container, failure.port)
         ours = _is_app(facts, failure) and used == facts.qos_port
-        known = used is not None and is_for_ours(facts, failure, used)
-        yield (WRONG_PATH if ours else OTHER_PATH if known else NOT_FOUND).found(
+        yield (WRONG_PATH if ours else NOT_FOUND).found(
             failure.evidence(facts),
             f"{failure.path}.httpGet.path: {failure.url}",
             kind=failure.kind,
             container=failure.container.name,
             path=failure.url,
             port=failure.port if used is None else used,
-            qos=facts.qos_port,
             wanted=PATHS[failure.kind],
         )
     over = (each for each in failures(facts) if each.refused)
@@ -267,7 +260,7 @@ def command(facts: Facts) -> Iterator[Found]:
             kind=failure.kind,
             container=failure.container.name,
             command=" ".join(failure.command[:1]),
-            words=failure.command or ("COMMAND",),
+            words=shlex.join(failure.command),
             ns=facts.namespace,
             pod=facts.name,
         )

@@ -162,18 +162,11 @@ def port(facts: Facts) -> Iterator[Found]:
                 f"Service {name}: spec.ports[{at}].targetPort: {target}",
                 f"ports of the containers: {shown}",
                 service=name,
-                port=target if saying is NO_SUCH_NAME else _number(facts, target),
+                port=target,
                 declared=shown,
                 open=", ".join(map(str, sorted(facts.answers.listening or {})[:12])) or "none",
                 ns=facts.namespace,
             )
-
-
-def _number(facts: Facts, target: object) -> object:
-    """Return the number of a targetPort, which may be the name of a port of a container."""
-    if not isinstance(target, str) or target.isdecimal():
-        return target
-    return next((each.ports()[target] for each in facts.containers if target in each.ports()), 0)
 
 
 def _of_port(
@@ -182,7 +175,9 @@ def _of_port(
     if isinstance(target, str) and not target.isdecimal():
         if declared.get(target) != protocol:
             return NO_SUCH_NAME
-        target = _number(facts, target)
+        target = next(
+            (each.ports()[target] for each in facts.containers if target in each.ports()), 0
+        )
     if not isinstance(target, (int, str)) or protocol != "TCP":
         return None
     number, listening = int(target), facts.answers.listening
