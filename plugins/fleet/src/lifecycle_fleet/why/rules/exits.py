@@ -11,10 +11,13 @@ from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import mapping, text, texts, whole
 from lifecycle_fleet.why.rules.probe_failures import (
+    AT_DEADLINE,
     SIGNALLED,
+    STEADY,
     end_of,
     ended,
     hook_failed,
+    if_past,
     is_of_present_run,
     killed_by,
     ran,
@@ -24,14 +27,10 @@ from lifecycle_fleet.why.rules.probe_failures import (
 RULES: Final[Table[Facts]] = Table()
 
 NOT_STARTED: Final = ("StartError", "ContainerCannotRun")
-AT_DEADLINE: Final = 124
-"""The exit code of pod-lifecycle after a drain that has cut off work."""
 LINES: Final = 5
 """Lines of a log that are shown."""
 QUIET: Final = ("debug", "info")
 """The levels of lines that seldom have the reason of an end."""
-STEADY: Final = 60.0
-"""Seconds for which a container has to run again, at least, before its last end is forgotten."""
 
 HOOK: Final = Saying(
     "The postStart hook of container {container} has failed, so the kubelet ends the container.",
@@ -51,13 +50,14 @@ def poststart(facts: Facts) -> Iterator[Found]:
         if (event := hook_failed(facts, each)) is not None:
             hook = mapping(each.spec, "lifecycle", "postStart")
             words = texts(hook, "exec", "command")
-            yield HOOK.found(
+            found = HOOK.found(
                 event.quoted(facts.now),
                 f"{each.path}.lifecycle.postStart: {' '.join(words)}" if words else "",
                 container=each.name,
                 ns=facts.namespace,
                 pod=facts.name,
             )
+            yield if_past(facts, each, found)
 
 
 BAD_SETTING: Final = Saying(
@@ -133,7 +133,7 @@ def crash(facts: Facts) -> Iterator[Found]:
         if code == 0 and (not _is_restarted(facts) or each.name in _init(facts)):
             continue
         lines = _telling(facts.logs.get(each.name, ()))
-        yield _of_exit(facts, each, code).found(
+        found = _of_exit(facts, each, code).found(
             end_of(each),
             *(f"log: {line}" for line in lines),
             container=each.name,
@@ -144,6 +144,7 @@ def crash(facts: Facts) -> Iterator[Found]:
             node=text(facts.spec, "nodeName"),
             previous=("--previous",) if each.restarts else (),
         )
+        yield if_past(facts, each, found)
 
 
 def _was_killed(facts: Facts, container: Container) -> bool:
