@@ -42,12 +42,12 @@ def explain(found: Workload) -> Verdict:
 
 def _of_pods(found: Workload) -> Iterator[Finding]:
     """Yield the findings of the pods, those of the newest ReplicaSet first, the same one once."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    names: dict[tuple[str, str], list[str]] = {}
-    places: dict[tuple[str, str], tuple[int, int]] = {}
+    groups: dict[tuple[str, str, bool], list[Finding]] = {}
+    names: dict[tuple[str, str, bool], list[str]] = {}
+    places: dict[tuple[str, str, bool], tuple[int, int]] = {}
     for pod in sorted(found.pods, key=found.place):
         for each in findings(RULES, pod):
-            key = each.rule, _DURATION.sub("…", each.sentence)
+            key = each.rule, _DURATION.sub("…", each.sentence), each.note
             groups.setdefault(key, []).append(each)
             names.setdefault(key, []).append(words(pod.name))
             places.setdefault(key, (found.place(pod), each.rank))

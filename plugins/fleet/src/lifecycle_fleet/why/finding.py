@@ -57,12 +57,19 @@ class Found(NamedTuple):
         sentence: The problem.
         fix: The way to fix it.
         evidence: The places that show it, as events and paths of fields.
+        past: Whether the problem was over when the facts were read, so it is only worth knowing.
     """
 
     saying: Saying
     sentence: str
     fix: str
     evidence: tuple[str, ...]
+    past: bool = False
+
+    @property
+    def note(self) -> bool:
+        """Whether it is only worth knowing."""
+        return self.past or self.saying.note
 
 
 class Rule(NamedTuple, Generic[T]):
@@ -153,7 +160,7 @@ def findings(rules: Iterable[Rule[T]], facts: T) -> tuple[Finding, ...]:
         if rule.alone and explained:
             continue
         new = [
-            Finding(rule.name, rank, each.sentence, each.fix, each.evidence, each.saying.note)
+            Finding(rule.name, rank, each.sentence, each.fix, each.evidence, each.note)
             for each in rule.find(facts)
         ]
         explained |= not rule.aside and any(not each.note for each in new)

@@ -15,6 +15,7 @@ from lifecycle_fleet.why.rules.probe_failures import (
     end_of,
     ended,
     failures,
+    if_past,
     is_being_killed,
     killed_by,
     patience,
@@ -50,9 +51,8 @@ def out_of_memory(facts: Facts) -> Iterator[Found]:
     for each in ended(facts):
         if text(each.ended, "reason") == "OOMKilled":
             limit = text(each.spec, "resources", "limits", "memory")
-            yield (OOM if limit else OOM_OTHER).found(
-                end_of(each), container=each.name, limit=limit
-            )
+            saying = OOM if limit else OOM_OTHER
+            yield if_past(facts, each, saying.found(end_of(each), container=each.name, limit=limit))
 
 
 TOO_SHORT: Final = Saying(
@@ -218,7 +218,7 @@ def liveness_restart(facts: Facts) -> Iterator[Found]:
         lasted = ran(each)
         early = not each.probe("startupProbe") and 0 < lasted < 2 * patience(each)
         otherwise = NO_STARTUP_PROBE if early else KILLED
-        yield (LOOP_BLOCKED if blocked else otherwise).found(
+        found = (LOOP_BLOCKED if blocked else otherwise).found(
             killed[1].quoted(facts.now),
             *(f"log of the previous run: {line}" for line in blocked),
             *_last_failure(facts, each),
@@ -227,6 +227,7 @@ def liveness_restart(facts: Facts) -> Iterator[Found]:
             ns=facts.namespace,
             pod=facts.name,
         )
+        yield if_past(facts, each, found)
 
 
 def _last_failure(facts: Facts, container: Container) -> Iterator[str]:

@@ -12,9 +12,11 @@ from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import mapping, text, texts, whole
 from lifecycle_fleet.why.rules.probe_failures import (
     SIGNALLED,
+    STEADY,
     end_of,
     ended,
     hook_failed,
+    if_past,
     is_of_present_run,
     killed_by,
     ran,
@@ -30,8 +32,6 @@ LINES: Final = 5
 """Lines of a log that are shown."""
 QUIET: Final = ("debug", "info")
 """The levels of lines that seldom have the reason of an end."""
-STEADY: Final = 60.0
-"""Seconds for which a container has to run again, at least, before its last end is forgotten."""
 
 HOOK: Final = Saying(
     "The postStart hook of container {container} has failed, so the kubelet ends the container.",
@@ -51,13 +51,14 @@ def poststart(facts: Facts) -> Iterator[Found]:
         if (event := hook_failed(facts, each)) is not None:
             hook = mapping(each.spec, "lifecycle", "postStart")
             words = texts(hook, "exec", "command")
-            yield HOOK.found(
+            found = HOOK.found(
                 event.quoted(facts.now),
                 f"{each.path}.lifecycle.postStart: {' '.join(words)}" if words else "",
                 container=each.name,
                 ns=facts.namespace,
                 pod=facts.name,
             )
+            yield if_past(facts, each, found)
 
 
 BAD_SETTING: Final = Saying(
@@ -133,7 +134,7 @@ def crash(facts: Facts) -> Iterator[Found]:
         if code == 0 and (not _is_restarted(facts) or each.name in _init(facts)):
             continue
         lines = _telling(facts.logs.get(each.name, ()))
-        yield _of_exit(facts, each, code).found(
+        found = _of_exit(facts, each, code).found(
             end_of(each),
             *(f"log: {line}" for line in lines),
             container=each.name,
@@ -144,6 +145,7 @@ def crash(facts: Facts) -> Iterator[Found]:
             node=text(facts.spec, "nodeName"),
             previous=("--previous",) if each.restarts else (),
         )
+        yield if_past(facts, each, found)
 
 
 def _was_killed(facts: Facts, container: Container) -> bool:

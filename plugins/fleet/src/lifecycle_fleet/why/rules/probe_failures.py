@@ -9,12 +9,24 @@ from typing import Final, NamedTuple
 from lifecycle_fleet.view.pod import moment
 from lifecycle_fleet.why.events import Event
 from lifecycle_fleet.why.facts import PROBES, Container, Facts
-from lifecycle_fleet.why.reading import Object, mapping, number, part, text, texts, whole
+from lifecycle_fleet.why.finding import Found
+from lifecycle_fleet.why.reading import (
+    Object,
+    mapping,
+    number,
+    part,
+    seconds,
+    text,
+    texts,
+    whole,
+)
 
 SIGNALLED: Final = (137, 143)
 """The exit codes after SIGKILL and SIGTERM."""
 RECENT: Final = 600.0
 """Seconds after which a restart of a container that is ready again is no longer mentioned."""
+STEADY: Final = 60.0
+"""Seconds for which a container has to run again, at least, before its last end counts as past."""
 
 _FAILED: Final = re.compile(
     r"(Startup|Readiness|Liveness) probe (?:failed|errored)[^:]*: ?(.*)", re.DOTALL
@@ -189,6 +201,15 @@ def troubled(facts: Facts, container: Container) -> bool:
 def ended_at(container: Container) -> float:
     """Return when a container has ended the last time, in seconds since the epoch, or 0."""
     return moment(text(container.ended, "finishedAt"))
+
+
+def if_past(facts: Facts, container: Container, found: Found) -> Found:
+    """Return a finding about the end of a container, as a note if the container is ready again."""
+    runs = facts.now - container.started_at
+    if not (container.running and container.ready and runs > STEADY):
+        return found
+    again = f"status: container {container.name} is ready again, and has been running for "
+    return found._replace(past=True, evidence=(*found.evidence, again + seconds(runs)))
 
 
 def killed_by(facts: Facts, container: Container) -> tuple[str, Event] | None:
