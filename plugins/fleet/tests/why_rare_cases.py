@@ -51,7 +51,30 @@ def on_port_of_app(status: Object, **metadata: Any) -> Object:
     return container(found, readinessProbe=probe("/", 8080))
 
 
+STILL_STARTING = running(ready=False, started=False, ago=140)
+AFTER_A_DRAIN = running(ready=False, started=False, ago=5) | {
+    "restartCount": 1,
+    "lastState": terminated(124, ago=6, ran=140),
+}
 RARE: dict[str, Case] = {
+    "a run whose startup probe never passes, without an event of its end": Case(
+        broken(pod(STILL_STARTING, ready=False, gate=None), answers=unanswered()),
+        ("startup-budget",),
+        "Container orders has been running for 2 min, and its startup probe, which allows 2 min, has not "
+        "passed. So the kubelet ends the container, and starts it again.",
+        "The number is a guess.",
+    ),
+    "a run that was ended and drained, without an event of its end": Case(
+        broken(
+            pod(AFTER_A_DRAIN, ready=False, gate=None),
+            unhealthy("Startup", "HTTP probe failed with statuscode: 503", ago=120, count=24),
+            answers=unanswered(),
+        ),
+        ("startup-budget",),
+        "Container orders exited with 124, 2 min after its start. Its startup probe allows 2 min and has "
+        "failed, so either the kubelet has ended the container, or the container has ended by itself.",
+        "The number is a guess.",
+    ),
     "a registry that has not answered": Case(
         broken(
             pod(STARTING, ready=False, gate=None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from lifecycle_fleet.why.events import KEPT
+from lifecycle_fleet.why.events import KEPT, MANY, reported
 from lifecycle_fleet.why.facts import Facts, Missing
 from lifecycle_fleet.why.finding import Finding, Saying
 from lifecycle_fleet.why.fix import rendered, shown
@@ -47,9 +47,6 @@ MORE: Final = Saying(
 CAVEATS: Final = (NO_RIGHT, NOT_READ, NOT_ASKED, EXPIRED, DROPPED, DROPPED_BEFORE_START, MORE)
 """All sentences about the evidence."""
 
-MANY: Final = 20
-"""Events of one pod after which the kubelet soon drops some. Its limit is 25."""
-
 
 class Caveat(NamedTuple):
     """Something that may be missing from the evidence, and what to do about it."""
@@ -81,11 +78,11 @@ def of_pod(facts: Facts, found: Iterable[Finding]) -> Iterator[Caveat]:
         return
     if facts.answers.problem and not facts.answers.no_program:
         yield caveat(NOT_ASKED, why=facts.answers.problem, ns=facts.namespace, pod=facts.name)
-    reported = sum(each.times for each in facts.events if each.by_kubelet)
-    if reported >= MANY and not _is_explained(facts, names):
+    number = reported(facts.events)
+    if number >= MANY and not _is_explained(facts, names):
         has_run = any(each.running or each.ended for each in facts.containers)
         saying = DROPPED if has_run else DROPPED_BEFORE_START
-        yield caveat(saying, number=reported, ns=facts.namespace, pod=facts.name)
+        yield caveat(saying, number=number, ns=facts.namespace, pod=facts.name)
     if facts.age > KEPT and not facts.unread("events"):
         yield caveat(EXPIRED, age=seconds(facts.age))
 

@@ -15,6 +15,9 @@ KEPT: Final = 3600.0
 KUBELET: Final = "kubelet"
 """The component of its events."""
 
+MANY: Final = 20
+"""Events of one pod after which the kubelet soon drops some. Its limit is 25."""
+
 _CONTAINER: Final = re.compile(r"spec\.(?:initContainers|containers|ephemeralContainers)\{(.+)\}")
 
 
@@ -53,6 +56,11 @@ class Event(NamedTuple):
 def read(found: Iterable[Object]) -> tuple[Event, ...]:
     """Return the events of a list of the API server, the newest last."""
     return tuple(sorted(map(_event, found), key=lambda each: each.last))
+
+
+def reported(found: Iterable[Event]) -> int:
+    """Return how many events the kubelet has reported."""
+    return sum(each.times for each in found if each.by_kubelet)
 
 
 def _event(found: Object) -> Event:

@@ -10,14 +10,17 @@ from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import number, objects, seconds, text, whole
 from lifecycle_fleet.why.rules.probe_failures import (
+    DRAINED,
     Failure,
     budget,
+    drains,
     end_of,
     ended,
     failures,
     if_past,
     is_being_killed,
     killed_by,
+    overruns,
     patience,
     ran,
     ran_out,
@@ -94,9 +97,23 @@ NO_EVENT: Final = Saying(
     "process has sent the signal.",
     GUESS,
 )
+DRAINED_EARLY: Final = Saying(
+    "Container {container} exited with {code}, {after} after its start. Its startup probe allows "
+    "{budget} and has failed, so either the kubelet has ended the container, or the container has "
+    "ended by itself.",
+    GUESS,
+)
+ENDING: Final = Saying(
+    "Container {container} has been running for {age}, and its startup probe, which allows {budget}, "
+    "has not passed. So the kubelet ends the container, and starts it again.",
+    GUESS,
+)
 
 
-@RULES.add("startup-budget", TOO_SHORT, UNFINISHED, PASSED, STEP, NOT_PASSED, NO_EVENT)
+@RULES.add(
+    "startup-budget",
+    *(TOO_SHORT, UNFINISHED, PASSED, STEP, NOT_PASSED, NO_EVENT, DRAINED_EARLY, ENDING),
+)
 def startup_budget(facts: Facts) -> Iterator[Found]:
     """
     The startup probe allows too little time.
@@ -110,7 +127,8 @@ def startup_budget(facts: Facts) -> Iterator[Found]:
         killed = killed_by(facts, each)
         by_probe = killed is not None and killed[0] == "startup"
         recent = troubled(facts, each) or is_being_killed(facts, each)
-        if not (by_probe or ran_out(facts, each)) or not recent:
+        late = ran_out(facts, each) or overruns(facts, each)
+        if not (by_probe or late) or not recent:
             continue
         if _is_only_late(facts, each) and not _is_refused_by_registry(facts):
             yield _of_start(facts, each, killed[1] if killed else None)
@@ -123,20 +141,34 @@ def _of_start(facts: Facts, container: Container, event: Event | None) -> Found:
     threshold = whole(probe, "failureThreshold", default=3)
     at_least = _at_least(facts, container)
     with_event = STEP if steps else NOT_PASSED if at_least is None else UNFINISHED
-    otherwise = with_event if event else NO_EVENT
+    otherwise = with_event if event else _without_event(facts, container)
     longest = needed or at_least or 0.0
     more = 4 * threshold, round(2 * longest / period), 0 if needed else round(ROOM / period)
     saying = otherwise if needed is None else TOO_SHORT
     return (PASSED if container.running and container.started else saying).found(
-        event.quoted(facts.now) if event else end_of(container),
+        event.quoted(facts.now) if event else _end(facts, container),
         f"{container.path}.startupProbe: failureThreshold {threshold} by periodSeconds {period:g}",
         container=container.name,
         budget=seconds(budget(container)),
         start=seconds(longest),
         steps=steps,
         after=seconds(ran(container)),
+        code=whole(container.ended, "exitCode"),
+        age=seconds(facts.now - container.started_at),
         threshold=max(more),
     )
+
+
+def _without_event(facts: Facts, container: Container) -> Saying:
+    if not ran_out(facts, container):
+        return ENDING
+    return DRAINED_EARLY if whole(container.ended, "exitCode") in DRAINED else NO_EVENT
+
+
+def _end(facts: Facts, container: Container) -> str:
+    if ran_out(facts, container):
+        return end_of(container)
+    return "state: draining" if drains(facts, container) else f"{container.path}: not started"
 
 
 def _steps(facts: Facts) -> str:

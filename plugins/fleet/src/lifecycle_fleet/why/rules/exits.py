@@ -11,6 +11,7 @@ from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import mapping, text, texts, whole
 from lifecycle_fleet.why.rules.probe_failures import (
+    AT_DEADLINE,
     SIGNALLED,
     STEADY,
     end_of,
@@ -26,8 +27,6 @@ from lifecycle_fleet.why.rules.probe_failures import (
 RULES: Final[Table[Facts]] = Table()
 
 NOT_STARTED: Final = ("StartError", "ContainerCannotRun")
-AT_DEADLINE: Final = 124
-"""The exit code of pod-lifecycle after a drain that has cut off work."""
 LINES: Final = 5
 """Lines of a log that are shown."""
 QUIET: Final = ("debug", "info")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from lifecycle_fleet.view.pod import moment
-from lifecycle_fleet.why.events import Event
+from lifecycle_fleet.why.events import MANY, Event, reported
 from lifecycle_fleet.why.facts import PROBES, Container, Facts
 from lifecycle_fleet.why.finding import Found
 from lifecycle_fleet.why.reading import (
@@ -23,6 +23,10 @@ from lifecycle_fleet.why.reading import (
 
 SIGNALLED: Final = (137, 143)
 """The exit codes after SIGKILL and SIGTERM."""
+AT_DEADLINE: Final = 124
+"""The exit code of pod-lifecycle after a drain that has cut off work."""
+DRAINED: Final = (0, AT_DEADLINE)
+"""The exit codes after a drain."""
 RECENT: Final = 600.0
 """Seconds after which a restart of a container that is ready again is no longer mentioned."""
 STEADY: Final = 60.0
@@ -177,7 +181,7 @@ def _has_ended(facts: Facts, container: Container, kind: str) -> bool:
         return False
     if (killed := killed_by(facts, container)) is not None:
         return kind.startswith(killed[0])
-    by_signal = whole(container.ended, "exitCode") in (0, *SIGNALLED)
+    by_signal = whole(container.ended, "exitCode") in (*DRAINED, *SIGNALLED)
     period = number(container.probe(kind), "periodSeconds") or 10.0
     late = not ran(container) or ran(container) >= _seconds(container.probe(kind)) - period
     return by_signal and late and text(container.ended, "reason") != "OOMKilled"
@@ -239,7 +243,36 @@ def is_of_present_run(container: Container, event: Event) -> bool:
 def is_being_killed(facts: Facts, container: Container) -> bool:
     """Return whether a probe is ending the present run of a container."""
     killed = killed_by(facts, container)
-    return killed is not None and is_of_present_run(container, killed[1])
+    return overruns(facts, container) or (
+        killed is not None and is_of_present_run(container, killed[1])
+    )
+
+
+def overruns(facts: Facts, container: Container) -> bool:
+    """
+    Return whether the present run has used up all the time that its startup probe allows.
+
+    The kubelet is ending such a run, also if it has dropped its event about this.
+    """
+    probe = container.probe("startupProbe")
+    if not probe or not container.running or container.started or not container.started_at:
+        return False
+    period = number(probe, "periodSeconds") or 10.0
+    age = facts.now - container.started_at
+    if drains(facts, container):
+        return age >= budget(container) - period
+    # An answer may take as long as timeoutSeconds, and the clock of a node may differ a little.
+    late = max(0.0, (number(probe, "timeoutSeconds") or 1.0) - period)
+    threshold = number(probe, "failureThreshold") or 3.0
+    return age > budget(container) + threshold * late + 2 * period + 2
+
+
+def drains(facts: Facts, container: Container) -> bool:
+    """Return whether a container runs the app, and the app drains."""
+    if facts.app is None or facts.app.name != container.name:
+        return False
+    told = facts.told_now
+    return "draining" in (facts.answers.state, told.state if told is not None else "")
 
 
 def hook_failed(facts: Facts, container: Container) -> Event | None:
@@ -299,11 +332,23 @@ def ran_out(facts: Facts, container: Container) -> bool:
     Return whether a container was ended by a signal when its startup probe had run out of time.
 
     The kubelet drops events of a pod that has many of them, so its event about this may be missing.
+    After a drain, the exit code does not tell that there was a signal, but the events may tell that
+    the startup probe had failed.
     """
     if not container.probe("startupProbe") or container.started or killed_by(facts, container):
         return False
     code = whole(container.ended, "exitCode")
     by_signal = code in SIGNALLED and text(container.ended, "reason") != "OOMKilled"
+    by_signal |= code in DRAINED and _failed_to_start(facts, container)
     period = number(container.probe("startupProbe"), "periodSeconds") or 10.0
     longest = budget(container) + 2 * period + facts.grace + 5
     return by_signal and budget(container) - period <= ran(container) <= longest
+
+
+def _failed_to_start(facts: Facts, container: Container) -> bool:
+    """Return whether an event tells that the startup probe failed in the last run, or may have."""
+    found = _newest(facts, container, "Startup")
+    began = moment(text(container.ended, "startedAt"))
+    if found is None or not began:
+        return False
+    return found[0].last >= began - 1 or reported(facts.events) >= MANY
