@@ -19,8 +19,8 @@ from lifecycle_fleet.why.report import record
 from lifecycle_fleet.why.workload import Workload
 
 from plugins.fleet.tests.test_why_rules import ALL
+from plugins.fleet.tests.why_note_cases import HEALTHY
 from plugins.fleet.tests.why_objects import NOW, PROC, UID, event, unhealthy
-from plugins.fleet.tests.why_rare_cases import HEALTHY
 
 HOSTILE = "\x1b[2J\r\nfake: {pod} {0} %s \u202e\u0007 <b>"
 SCALARS = st.one_of(

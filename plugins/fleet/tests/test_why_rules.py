@@ -12,23 +12,27 @@ from lifecycle_fleet.why.finding import Saying
 from lifecycle_fleet.why.pod import explain
 from lifecycle_fleet.why.rules import RULES
 
+from plugins.fleet.tests.why_app_cases import APPS, GATES
 from plugins.fleet.tests.why_cases import TWELVE, Case, broken, changed, pending
-from plugins.fleet.tests.why_more_cases import MORE
+from plugins.fleet.tests.why_cluster_cases import LEAVING, OTHERS, PLACES, SERVICES
+from plugins.fleet.tests.why_container_cases import CRASHES, CREATED
+from plugins.fleet.tests.why_image_cases import REGISTRIES, pulling
+from plugins.fleet.tests.why_note_cases import HEALTHY, NOTED, WORTH_KNOWING
 from plugins.fleet.tests.why_objects import answers, facts, pod
-from plugins.fleet.tests.why_rare_cases import HEALTHY, NOTED, RARE, WORTH_KNOWING
+from plugins.fleet.tests.why_port_cases import PORTS
+from plugins.fleet.tests.why_rare_cases import RARE
 from plugins.fleet.tests.why_real_cases import (
     CORDONED,
     ENDING,
     NO_BUDGETS,
     REAL,
-    REGISTRIES,
     SCHEDULER,
     deleted,
     placed,
-    pulling,
 )
 
-BROKEN = {**TWELVE, **MORE, **RARE, **REAL, **NOTED, **ENDING}
+PODS = {**PORTS, **GATES, **APPS, **CRASHES, **CREATED, **PLACES, **LEAVING}
+BROKEN = {**TWELVE, **PODS, **SERVICES, **OTHERS, **RARE, **REAL, **NOTED, **ENDING}
 ALL = {name: case.facts for name, case in {**BROKEN, **WORTH_KNOWING}.items()}
 
 
@@ -177,7 +181,7 @@ def test_causes_come_before_their_consequences(facts: Facts) -> None:
 
 def test_a_cause_hides_the_rules_that_only_apply_alone() -> None:
     """A container that is not ready because of its port is not also told to be starting."""
-    case = MORE["a port that is not open yet"]
+    case = PORTS["a port that is not open yet"]
 
     assert "starting" not in wrong(case.facts)
 

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from lifecycle_fleet.why.answers import Answers
-from lifecycle_fleet.why.facts import Facts, Missing
 from lifecycle_fleet.why.pod import explain
 
 from plugins.fleet.tests.test_why_rules import wrong
 from plugins.fleet.tests.why_cases import (
+    ALONE,
     KILLED_AT_START,
     NO_GATE,
+    NOT_REACHED,
+    STEADY,
     UNREADY,
     Case,
     broken,
     budgeted,
     changed,
     container,
-    spec,
     unanswered,
+    web,
 )
 from plugins.fleet.tests.why_objects import (
-    TOLD,
     Object,
     answers,
-    at,
     budget,
     crashed,
     event,
@@ -44,15 +42,11 @@ from plugins.fleet.tests.why_objects import (
     status,
     terminated,
     unhealthy,
-    waiting,
 )
-from plugins.fleet.tests.why_real_cases import ALONE, REFUSED, web
+from plugins.fleet.tests.why_real_cases import REFUSED
 
-STEADY = running("web", ago=300)
-LONG_AGO = at(9000)
 EXITED = crashed(1, ran=6)
 KILLED = crashed(137, "OOMKilled", ran=6)
-NOT_REACHED = {"registered": "no", "required": True, "reason": "no route"}
 NEXT = {"name": "next", "readinessProbe": probe("/", 8081)}
 
 
@@ -272,183 +266,6 @@ def test_the_cause_is_found_among_other_signs(case: Case) -> None:
     assert verdict.findings[0].sentence.startswith(case.sentence)
 
 
-SILENT: dict[str, tuple[Facts, str]] = {
-    "probes that failed, and pass now": (
-        facts(
-            changed(
-                foreign(STEADY),
-                lambda each: each["spec"]["containers"][0].update(startupProbe=probe("/", 80)),
-            ),
-            unhealthy("Startup", REFUSED, container="web", ago=290),
-            unhealthy("Readiness", REFUSED, container="web", ago=280),
-            unhealthy("Liveness", REFUSED, container="web", ago=200),
-            **ALONE,
-        ),
-        "probe-port",
-    ),
-    "a Service, if EndpointSlices may not be read": (
-        facts(
-            foreign(),
-            **ALONE | {"services": (service("web", 80, {"app": "shop"}),)},
-            missing=(Missing("endpointslices", "forbidden"),),
-        ),
-        "service-selector",
-    ),
-    "a Service, if Services may not be read": (
-        facts(slices=(), missing=(Missing("services", "forbidden"),)),
-        "endpoints-late",
-    ),
-    "a Service of another name with a label more, if one is found": (
-        facts(
-            services=(
-                service(),
-                service("b", labels={"app.kubernetes.io/name": "orders", "b": "c"}),
-            )
-        ),
-        "service-selector",
-    ),
-    "the port of a Service of other pods": (
-        facts(services=(service(), service("b", 9999, labels={"app": "other"}))),
-        "service-port",
-    ),
-    "the port of a Service, of a pod that is not ready yet": (
-        broken(pod(UNREADY, ready=False), answers=answers(listening={22222: True})),
-        "service-port",
-    ),
-    "a Service, if no Service may be read in time": (
-        facts(
-            foreign(),
-            **ALONE | {"services": (service("web", 80, {"app": "shop"}),)},
-            missing=(Missing("services", "slow"),),
-        ),
-        "service-selector",
-    ),
-    "a hook that has failed at a restart": (
-        facts(pod(), event("FailedPreStopHook", "exit 1")),
-        "prestop",
-    ),
-    "a gate of a pod whose containers are not ready": (
-        broken(pod(UNREADY, ready=False, gate=None), answers=unanswered()),
-        "gate-unset",
-    ),
-    "a gate of a pod that is young": (
-        broken(pod(**NO_GATE, age=2), answers=unanswered()),
-        "gate-unset",
-    ),
-    "a gate of a pod that is offline": (
-        broken(
-            pod(**NO_GATE, told=TOLD | {"online": [], "offline": ["orders"]}), answers=unanswered()
-        ),
-        "gate-unset",
-    ),
-    "a gate of a pod that starts": (
-        broken(pod(**NO_GATE, told=TOLD | {"state": "starting"}), answers=unanswered()),
-        "gate-unset",
-    ),
-    "a gate of a pod that exports": (
-        broken(pod(**NO_GATE, told=TOLD | {"state": "exporting"}), answers=unanswered()),
-        "gate-unset",
-    ),
-    "a gate that is refused": (
-        broken(pod(**NO_GATE), answers=unanswered(), may_register=False),
-        "gate-unset",
-    ),
-    "a foreign gate of a pod whose containers are not ready": (
-        broken(
-            spec(pod(UNREADY, ready=False), readinessGates=[{"conditionType": "lb.example/x"}]),
-            answers=unanswered(),
-        ),
-        "gate-foreign",
-    ),
-    "a budget that lets pods go that are not ready": (
-        broken(
-            pod(UNREADY, ready=False),
-            node=node(cordoned=True),
-            budgets=(budget(0, 0, 1, 2, unhealthyPodEvictionPolicy="AlwaysAllow"),),
-            answers=unanswered(),
-        ),
-        "eviction",
-    ),
-    "a budget that the other pods fulfil": (
-        broken(
-            pod(UNREADY, ready=False),
-            node=node(cordoned=True),
-            budgets=(budget(0, 1, 1, 2),),
-            answers=unanswered(),
-        ),
-        "eviction",
-    ),
-    "a budget of other pods": (
-        facts(
-            node=node(cordoned=True),
-            budgets=(budget(0, 1, 1, 2, selector={"matchLabels": {"app": "other"}}),),
-        ),
-        "eviction",
-    ),
-    "a node that was not ready an hour ago": (
-        broken(
-            pod(UNREADY, ready=False),
-            event("NodeNotReady", "Node is not ready", container="", ago=3600),
-            node={},
-            answers=unanswered(),
-        ),
-        "node",
-    ),
-    "a node that was not ready, of a pod that is": (
-        facts(pod(), event("NodeNotReady", "Node is not ready", container=""), node={}),
-        "node",
-    ),
-    "a mount that failed, of a container that runs": (
-        broken(
-            pod(UNREADY, ready=False),
-            event("FailedMount", "timed out", container=""),
-            answers=unanswered(),
-        ),
-        "volume",
-    ),
-    "a registry that is not required": (
-        facts(
-            answers=answers(
-                status(
-                    services=[
-                        exported() | {"registrations": {"nacos": NOT_REACHED | {"required": False}}}
-                    ]
-                )
-            )
-        ),
-        "registration",
-    ),
-    "a registry of a service that is offline": (
-        facts(
-            answers=answers(
-                status(
-                    services=[
-                        exported(online=False) | {"registrations": {"nacos": NOT_REACHED}},
-                        exported() | {"name": "other"},
-                    ]
-                )
-            )
-        ),
-        "registration",
-    ),
-}
-
-
-@pytest.mark.parametrize(("found", "rule"), SILENT.values(), ids=SILENT)
-def test_a_sign_that_is_not_the_cause_is_not_mentioned(found: Facts, rule: str) -> None:
-    """The rule of this sign says nothing."""
-    assert rule not in [each.rule for each in explain(found).findings]
-
-
-@pytest.mark.parametrize("name", ["state", "services", "loop", "startup", "start", "drain"])
-def test_a_built_in_probe_is_not_a_check_of_the_app(name: str) -> None:
-    """Each of them has a rule of its own."""
-    failing = {"kind": "readiness", "name": name, "ok": False, "reason": "x"}
-    found = broken(pod(UNREADY, ready=False), answers=answers(status(probes=[failing])))
-
-    assert "probe-fails" not in wrong(found)
-
-
 OFF = {
     **{
         value: ({"env": [{"name": "LIFECYCLE_KUBERNETES_ENABLED", "value": value}]}, value)
@@ -508,91 +325,3 @@ def test_several_pieces_of_work_are_counted(number: int, said: str) -> None:
     )
 
     assert said in explain(found).findings[0].sentence
-
-
-CRASHED = broken(pod(crashed(1), ready=False), answers=unanswered())
-OLD = changed(dict(CRASHED.pod), lambda each: each["metadata"].update(creationTimestamp=LONG_AGO))
-MANY = event("BackOff", "x", count=30)
-CAVEATS: dict[str, tuple[Facts, tuple[str, ...]]] = {
-    "an app that does not answer": (
-        replace(CRASHED, answers=Answers(problem="timed out")),
-        ("The app in the pod did not answer. timed out",),
-    ),
-    "an app without the program": (
-        replace(CRASHED, answers=Answers(problem="not found", no_program=True)),
-        (),
-    ),
-    "an app that does not answer, in a ready pod": (facts(answers=Answers(problem="x")), ()),
-    "an old pod": (replace(CRASHED, pod=OLD), ("The API server keeps events for an hour",)),
-    "an old pod without the right to read events": (
-        replace(CRASHED, pod=OLD, missing=(Missing("events", "forbidden", "x"),)),
-        ("You may not read events",),
-    ),
-    "an old pod that is ready": (facts(pod(age=9000)), ()),
-    "an old pod that is ready, and not found": (
-        facts(pod(age=9000), missing=(Missing("nodes", "not found"),)),
-        (),
-    ),
-    "many events of the kubelet, and no cause": (
-        broken(pod(UNREADY, ready=False), MANY),
-        ("The pod has had 30 events. Of a pod",),
-    ),
-    "many events of the kubelet, and an end by a signal": (
-        broken(pod(crashed(143), ready=False), MANY, answers=unanswered()),
-        ("The pod has had 30 events. Of a pod",),
-    ),
-    "many events of the kubelet, before a container has run": (
-        broken(
-            changed(
-                pod(phase="Pending", ready=False),
-                lambda each: each["status"].update(containerStatuses=[waiting("x")]),
-            ),
-            MANY,
-            answers=unanswered(),
-        ),
-        ("The pod has had 30 events, and none of its containers has run.",),
-    ),
-    "many events of the kubelet, and a cause": (
-        broken(pod(crashed(1), ready=False), MANY, answers=unanswered()),
-        (),
-    ),
-    "many events of the kubelet, and an image that is not there": (
-        broken(
-            pod(waiting("ImagePullBackOff", "not found"), ready=False), MANY, answers=unanswered()
-        ),
-        (),
-    ),
-    "many events of the kubelet, of a pod that answers that it is starting": (
-        broken(
-            pod(running(ready=False, started=False, ago=20), ready=False, gate=None),
-            MANY,
-            answers=answers(status("starting")),
-        ),
-        (),
-    ),
-    "many events of the kubelet, of a pod that is ready": (
-        facts(pod(told=TOLD), MANY, slices=()),
-        (),
-    ),
-    "many events of another program": (
-        broken(
-            pod(UNREADY, ready=False),
-            MANY | {"source": {"component": "scheduler"}},
-        ),
-        (),
-    ),
-    "something that could not be read": (
-        facts(missing=(Missing("nodes", "slow"),)),
-        ("The command could not read nodes (slow)",),
-    ),
-}
-
-
-@pytest.mark.parametrize(("found", "said"), CAVEATS.values(), ids=CAVEATS)
-def test_what_may_be_missing_is_said(found: Facts, said: tuple[str, ...]) -> None:
-    """Only if it could be missing, and if something is wrong."""
-    caveats = explain(found).caveats
-
-    assert len(caveats) == len(said)
-    for caveat, wanted in zip(caveats, said, strict=True):
-        assert caveat.sentence.startswith(wanted)

@@ -14,12 +14,14 @@ from plugins.fleet.tests.why_objects import (
     Object,
     answers,
     app_container,
+    at,
     budget,
     condition,
     crashed,
     event,
     exported,
     facts,
+    foreign,
     leaving,
     node,
     piece,
@@ -268,3 +270,17 @@ TWELVE: dict[str, Case] = {
     ),
 }
 """The twelve ways of the issue."""
+
+
+LONG_AGO = at(9000)
+STEADY = running("web", ago=300)
+NOT_REACHED = {"registered": "no", "required": True, "reason": "no route"}
+ALONE: dict[str, Any] = {"services": (), "slices": (), "answers": unanswered()}
+"""No Service, and no answer of the pod."""
+
+
+def web(*statuses: Object, phase: str = "Running", **fields: Any) -> Object:
+    """A pod of nginx that is not ready, with other fields of its container."""
+    found = foreign(*statuses, ready=False, phase=phase)
+    found["spec"]["containers"][0].update(fields)
+    return found
