@@ -18,7 +18,8 @@ from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_yaml, component
 from lifecycle.manifests.validation import Refused
 from tests.docs.pages import ROOT, anchors
-from tests.manifests.test_manifests import ASGI, BASE, PROFILES, made, plan
+from tests.manifests.making import ASGI, BASE, made, plan
+from tests.manifests.test_manifests import PROFILES
 
 SERVED = ["--service", "orders:8080"]
 POINT = EntryPoint("prometheus", "lifecycle_prometheus.plugin:PrometheusPlugin")

@@ -15,7 +15,7 @@ from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.validation import Refused
 from tests.docs.pages import ROOT, anchors
-from tests.manifests.test_manifests import ASGI, BASE, made, plan, pod
+from tests.manifests.making import ASGI, BASE, made, plan, pod
 
 SERVED = ["--service", "orders:8080"]
 PLUGIN = EntryPoint("kubernetes", "lifecycle_kubernetes.plugin:Kubernetes")

@@ -7,7 +7,7 @@ import pytest
 from lifecycle.cli.manifests import run as manifests
 from lifecycle.cli.parser import make_parser
 from lifecycle.manifests.validation import Refused
-from tests.manifests.test_manifests import ASGI, BASE, plan
+from tests.manifests.making import ASGI, BASE, plan
 
 
 @pytest.mark.parametrize(

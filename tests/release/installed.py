@@ -22,6 +22,7 @@ WITH_SERVERS: Final = (
     "plugins/fleet/tests/test_rollout_docs.py",
     "plugins/fleet/tests/test_rollout_page.py",
     "plugins/fleet/tests/test_serve_page.py",
+    "plugins/fleet/tests/test_serve_page_access.py",
 )
 """Left out, because they need servers, frameworks or a browser that are not installed there."""
 SOURCES: Final = ("lifecycle", "plugins/*/src")

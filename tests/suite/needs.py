@@ -52,7 +52,15 @@ NEEDS: Final = (
         ("plugins/fleet/tests/test_access.py", "plugins/fleet/tests/test_credential_plugin.py"),
     ),
     Need("chromium", "chromium", ("tests/page/test_browser.py", "tests/page/test_real_app.py")),
-    Need("chromium", "chromium", ("plugins/fleet/tests/test_serve_page.py",)),
+    Need(
+        "chromium",
+        "chromium",
+        (
+            "plugins/fleet/tests/test_rollout_page.py",
+            "plugins/fleet/tests/test_serve_page.py",
+            "plugins/fleet/tests/test_serve_page_access.py",
+        ),
+    ),
     Need(
         "prometheus",
         "prometheus",

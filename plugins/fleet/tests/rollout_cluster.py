@@ -10,41 +10,26 @@ from __future__ import annotations
 import copy
 import heapq
 import itertools
-import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from plugins.fleet.tests.api_objects import Name, Object
 from plugins.fleet.tests.api_server import LATEST, ApiServer
 from plugins.fleet.tests.rollout_objects import NAME, NAMESPACE, deployment, event, stamp
-
-HASH = "pod-template-hash"
-REVISION = "deployment.kubernetes.io/revision"
-
-
-class Behaviour(NamedTuple):
-    """
-    What happens to the pods of one version.
-
-    Attributes:
-        start: The seconds until they are ready. None for never.
-        drain: The seconds until they exit, once they are deleted.
-        code: Their exit code.
-        crash: The code with which they exit again and again. None for never.
-        image: Whether their image can be pulled.
-        hook: Whether their preStop hook succeeds.
-        told: Whether the kubelet tells how they exited.
-    """
-
-    start: float | None = 0.1
-    drain: float = 0.1
-    code: int = 0
-    crash: int | None = None
-    image: bool = True
-    hook: bool = True
-    told: bool = True
+from plugins.fleet.tests.rollout_specs import (
+    HASH,
+    REVISION,
+    Behaviour,
+    is_ready,
+    limits_of,
+    owner_reference,
+    plain_template,
+    revision_of,
+    version_of,
+    wanted_template,
+)
 
 
 class Cluster(ApiServer):
@@ -188,7 +173,9 @@ class Cluster(ApiServer):
 
     def _sync(self) -> None:
         found = self.deployment
-        new = next((each for each in self._sets() if _plain(each) == _wanted(found)), None)
+        new = next(
+            (each for each in self._sets() if plain_template(each) == wanted_template(found)), None
+        )
         if not found["spec"].get("paused"):
             new = new or self._create_set(found)
             self._renumber(new)
@@ -211,7 +198,7 @@ class Cluster(ApiServer):
                     "name": f"{NAME}-{number}",
                     "labels": {"app": NAME, HASH: number},
                     "annotations": {REVISION: "0"},
-                    "ownerReferences": [_owner("Deployment", found)],
+                    "ownerReferences": [owner_reference("Deployment", found)],
                     "creationTimestamp": stamp(self.now()),
                 },
                 "spec": {"replicas": 0, "template": template},
@@ -221,17 +208,17 @@ class Cluster(ApiServer):
 
     def _renumber(self, new: Object) -> None:
         highest = (
-            max(_revision(each) for each in self._sets() if each is not new)
+            max(revision_of(each) for each in self._sets() if each is not new)
             if len(self._sets()) > 1
             else 0
         )
-        if _revision(new) <= highest:
+        if revision_of(new) <= highest:
             self._change(
                 new, "replicasets", {"metadata": {"annotations": {REVISION: str(highest + 1)}}}
             )
 
     def _roll(self, found: Object, new: Object) -> None:
-        wanted, surge, unavailable = _limits(found)
+        wanted, surge, unavailable = limits_of(found)
         new = self.objects["replicasets", NAMESPACE, new["metadata"]["name"]]
         old = [each for each in self._sets() if each["metadata"]["name"] != new["metadata"]["name"]]
         total = sum(each["spec"]["replicas"] for each in (new, *old))
@@ -255,7 +242,7 @@ class Cluster(ApiServer):
 
     def _fill(self, found: Object, new: Object) -> None:
         """Scale in proportion, as the controller does while a Deployment is paused."""
-        wanted, surge, _ = _limits(found)
+        wanted, surge, _ = limits_of(found)
         active = [each for each in self._sets() if each["spec"]["replicas"]]
         if len(active) < 2:
             return
@@ -280,20 +267,20 @@ class Cluster(ApiServer):
         return [pod for pod in self.pods if pod["metadata"]["ownerReferences"][0]["uid"] == uid]
 
     def _available(self, each: Object) -> int:
-        return sum(_is_ready(pod) for pod in self._of(each))
+        return sum(is_ready(pod) for pod in self._of(each))
 
     def _sync_pods(self, each: Object) -> None:
         alive = [pod for pod in self._of(each) if "deletionTimestamp" not in pod["metadata"]]
         for _ in range(each["spec"]["replicas"] - len(alive)):
             self._create_pod(each)
-        for pod in sorted(alive, key=_is_ready)[: max(0, len(alive) - each["spec"]["replicas"])]:
+        for pod in sorted(alive, key=is_ready)[: max(0, len(alive) - each["spec"]["replicas"])]:
             self._delete_pod(pod)
 
     def _status(self, found: Object, new: Object | None) -> None:
         alive = [pod for pod in self.pods if "deletionTimestamp" not in pod["metadata"]]
         ours = {pod["metadata"]["name"] for pod in self._of(new)} if new else set()
         updated = [pod for pod in alive if pod["metadata"]["name"] in ours]
-        wanted, available = found["spec"]["replicas"], sum(map(_is_ready, alive))
+        wanted, available = found["spec"]["replicas"], sum(map(is_ready, alive))
         over = len(updated) == len(alive) == wanted == available
         reason = "NewReplicaSetAvailable" if over else "ReplicaSetUpdated"
         before = found["status"].get("conditions", [{}])[0].get("reason")
@@ -322,7 +309,7 @@ class Cluster(ApiServer):
                     "name": name,
                     "labels": template["metadata"]["labels"],
                     "creationTimestamp": stamp(self.now()),
-                    "ownerReferences": [_owner("ReplicaSet", owner)],
+                    "ownerReferences": [owner_reference("ReplicaSet", owner)],
                 },
                 "spec": copy.deepcopy(template["spec"]),
                 "status": {"phase": "Pending", "conditions": []},
@@ -406,48 +393,3 @@ class Cluster(ApiServer):
         }
         if not does.told or self._set(name, {"terminated": ended}, containerID="c"):
             self._after(0.01, lambda: self.delete("pods", NAMESPACE, name))
-
-
-def version_of(spec: Object) -> str:
-    """Return the version of a pod."""
-    return str(spec["containers"][0]["image"]).rpartition(":")[2]
-
-
-def _owner(kind: str, owner: Object) -> Object:
-    metadata = owner["metadata"]
-    return {"kind": kind, "name": metadata["name"], "uid": metadata["uid"], "controller": True}
-
-
-def _plain(replica_set: Object) -> Object:
-    found = copy.deepcopy(replica_set["spec"]["template"])
-    found["metadata"]["labels"].pop(HASH, None)
-    return found
-
-
-def _wanted(found: Object) -> Object:
-    return found["spec"]["template"]
-
-
-def _revision(replica_set: Object) -> int:
-    return int(replica_set["metadata"]["annotations"][REVISION])
-
-
-def _limits(found: Object) -> tuple[int, int, int]:
-    rolling, wanted = found["spec"]["strategy"]["rollingUpdate"], found["spec"]["replicas"]
-
-    def share(given: Any, rounded: Callable[[float], int]) -> int:
-        text = str(given)
-        return rounded(wanted * int(text[:-1]) / 100) if text.endswith("%") else int(text)
-
-    surge, unavailable = (
-        share(rolling["maxSurge"], math.ceil),
-        share(rolling["maxUnavailable"], math.floor),
-    )
-    return wanted, surge, unavailable or (0 if surge else 1)
-
-
-def _is_ready(pod: Object) -> bool:
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
-    conditions = pod["status"].get("conditions", ())
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from lifecycle_fleet.rollout.report.page import page
 from lifecycle_fleet.rollout.result import Note, Progress, Rollout, Scale, Verdict
 
 from plugins.fleet.tests.rollout_objects import T0
-from tests.page.browser import Tab, chromium
+from tests.page.browser import Tab
 from tests.page.test_browser import CONTRAST
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
@@ -24,12 +23,6 @@ HOSTILE = (
     '<script>document.title="attacked"</script><img src=x onerror=alert(1)>'
     "'\"&amp;</title></style><svg onload=alert(2)>"
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with chromium(tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
 
 
 def lane(number: int, *, new: bool, phases: dict[Phase, float], **more: Any) -> Lane:

@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 from lifecycle_fleet.rollout import patches, workload
 
 from plugins.fleet.tests.api_objects import merged
-from plugins.fleet.tests.rollout_objects import (
-    T0,
-    Object,
-    deployment,
-    done,
-    replica_set,
-    template,
-)
+from plugins.fleet.tests.rollout_objects import T0, Object, deployment, done, replica_set, template
 
 VALUES = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=3),

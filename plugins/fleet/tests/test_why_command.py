@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
-from lifecycle_fleet import kubectl
-from lifecycle_fleet.why import gather
 
 from plugins.fleet.tests.api_exec import Call, NotStarted
 from plugins.fleet.tests.api_server import ApiServer
-from plugins.fleet.tests.why_cases import GONE, NO_GATE, UNREADY, wrong_readiness
-from plugins.fleet.tests.why_deployments import NEW, deployment, replica_set
+from plugins.fleet.tests.why_cases import NO_GATE, UNREADY, wrong_readiness
 from plugins.fleet.tests.why_objects import (
     NAME,
-    NOW,
     PROC,
     TOLD,
     Object,
-    budget,
     crashed,
-    event,
     exported,
     foreign,
     leaving,
@@ -37,62 +29,9 @@ from plugins.fleet.tests.why_objects import (
     status,
     unhealthy,
 )
+from plugins.fleet.tests.why_shop import answering, shop
 
 ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@pytest.fixture(autouse=True)
-def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal of 80 columns without colours, at the time of the objects."""
-    monkeypatch.setenv("COLUMNS", "80")
-    for name in ("FORCE_COLOR", "NO_COLOR", "TERM"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("time.time", lambda: NOW)
-
-
-@pytest.fixture
-def why(
-    kubeconfig: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command as kubectl does, and return its exit code, stdout and stderr."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["kubectl-lifecycle", "why", *words])
-        with pytest.raises(SystemExit) as ended:
-            kubectl.main()
-        written = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, written.out, written.err
-
-    return run
-
-
-def answering(found: Object | None, tables: str = PROC, **outputs: str) -> Callable[[Call], int]:
-    """What runs in the containers: `lifecycle` with this status, and `cat` with these tables."""
-
-    def run(call: Call) -> int:
-        if call.words[0] == "cat":
-            call.out(tables)
-            return 0
-        if found is None:
-            raise NotStarted('exec: "lifecycle": executable file not found in $PATH')
-        asked = call.words[1]
-        call.out(outputs.get(asked) or (json.dumps(found) if asked == "status" else "true\n"))
-        return 0
-
-    return run
-
-
-def shop(api: ApiServer, found: Object, *events: Object, slices: tuple[Object, ...] = GONE) -> None:
-    """Put a pod, and what belongs to it, into the API server."""
-    api.put("pods", found)
-    api.put("services", service())
-    for each in slices:
-        api.put("endpointslices", each)
-    api.put("poddisruptionbudgets", budget())
-    api.put("nodes", node())
-    for each in events:
-        api.put("events", each)
 
 
 def test_a_pod_with_a_wrong_port(api: ApiServer, why: Any) -> None:
@@ -313,107 +252,6 @@ def test_who_is_in_flight(api: ApiServer, why: Any) -> None:
         f"pod/{NAME} is terminating.\n\nnote The app is draining, with 1 piece of"
     )
     assert "GET /export for 14 s. 18 s of the grace period remain." in " ".join(out.split())
-
-
-def rollout(api: ApiServer, *pods: Object) -> None:
-    api.put("deployments", deployment(1, 2, 3))
-    new = replica_set(NEW, 2, 1)
-    new["metadata"]["ownerReferences"] = [{"uid": "deploy-1", "controller": True}]
-    api.put("replicasets", new)
-    api.put("services", service())
-    api.put("nodes", node())
-    for each in pods:
-        owner = {"uid": f"rs-{NEW}", "controller": True, "kind": "ReplicaSet", "name": "x"}
-        each["metadata"]["ownerReferences"] = [owner]
-        api.put("pods", each)
-
-
-@pytest.mark.parametrize("target", [NAME, "deploy/orders"])
-@pytest.mark.parametrize("ahead", [-3600.0, -40.0, 40.0])
-def test_the_clock_of_the_machine_may_be_wrong(
-    api: ApiServer, why: Any, monkeypatch: pytest.MonkeyPatch, target: str, ahead: float
-) -> None:
-    """The grace period of a pod ends by the clock of the API server."""
-    api.ahead = ahead
-    monkeypatch.setattr("time.time", lambda: NOW - ahead)
-    rollout(api, pod(UNREADY, ready=False, gate=False, **leaving(12, grace=30)))
-
-    _, out, _ = why(target, "--no-exec")
-
-    (left,) = re.findall(r"(\S+) s of the grace period remain", " ".join(out.split()))
-    assert 17 <= float(left) <= 19
-
-
-def test_a_deployment_says_the_same_finding_once(api: ApiServer, why: Any) -> None:
-    """Two pods that an administrator holds offline are one finding with two names."""
-    found = []
-    for name in ("a", "b"):
-        each = pod(UNREADY, ready=False, gate=False, told=TOLD)
-        each["metadata"] |= {"name": name, "uid": name}
-        found.append(each)
-    rollout(api, *found)
-    held = exported("no", online=False, held_by={"operator": "10.0.0.9"})
-    api.execute = answering(status(services=[held]))
-
-    code, out, _ = why("deploy/orders")
-
-    assert code == 1
-    assert out.startswith(
-        "The rollout of deploy/orders is not complete. 0 of 2 new pods are ready."
-    )
-    assert out.count("An administrator has taken every service") == 1
-    assert "   pods  a, b\n" in out
-
-
-def test_only_some_pods_of_a_large_deployment_are_looked_at(
-    api: ApiServer, why: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those that are not ready come first, and the number of the others is said."""
-    monkeypatch.setattr(gather, "MOST", 2)
-    found = []
-    for number in range(4):
-        ready = number != 3
-        each = pod(told=TOLD) if ready else pod(crashed(1), ready=False)
-        each["metadata"] |= {"name": f"p{number}", "uid": f"p{number}"}
-        found.append(each)
-    rollout(api, *found)
-    api.execute = answering(status())
-    api.put("endpointslices", piece(pods=("p0", "p1", "p2")))
-
-    code, out, _ = why("deployment.apps/orders", "-o", "json")
-
-    answer = json.loads(out)
-    assert code == 1
-    assert answer["findings"][0]["pods"] == ["p3"]
-    assert answer["caveats"][0]["sentence"].startswith("2 more pods")
-    assert len({each.name for each in api.asked if each.verb == "exec"}) == 1
-
-
-def test_pods_that_were_evicted_are_not_a_part_of_a_deployment(api: ApiServer, why: Any) -> None:
-    """They are replaced already, and stay until they are collected."""
-    evicted = pod(ready=False, phase="Failed")
-    evicted["status"]["reason"] = "Evicted"
-    rollout(api, evicted)
-    api.put("deployments", deployment())
-
-    code, out, _ = why("deploy/orders")
-
-    assert (code, out) == (0, "The rollout of deploy/orders is complete. 2 pods are available.\n")
-
-
-def test_events_of_a_replica_set(api: ApiServer, why: Any) -> None:
-    """A refusal of the API server is read from the newest ReplicaSet."""
-    rollout(api)
-    told = event(
-        "FailedCreate", 'Error creating: pods "x" is forbidden: exceeded quota: small', container=""
-    )
-    told["involvedObject"] = {"kind": "ReplicaSet", "name": f"orders-{NEW}", "uid": f"rs-{NEW}"}
-    api.put("events", told)
-
-    code, out, _ = why("deploy/orders")
-
-    assert code == 1
-    assert "1. The quota small of the namespace allows no more pods of this size." in out
 
 
 @pytest.mark.parametrize(
