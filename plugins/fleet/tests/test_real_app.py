@@ -21,6 +21,7 @@ from plugins.fleet.tests.api_exec import Call
 from plugins.fleet.tests.api_server import LATEST, ApiServer
 from plugins.fleet.tests.objects import pod, told
 from plugins.fleet.tests.running import fleet
+from tests.process.kit import wait_for
 
 pytestmark = [pytest.mark.usefixtures("kubeconfig"), pytest.mark.timeout(120)]
 
@@ -184,10 +185,12 @@ def test_maintenance_loses_nothing(app: Running, capfd: pytest.CaptureFixture[st
                 f"{n}={app.env[n]}" for n in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")
             )
             assert fleet("maintain", "orders-1", "--", "sh", "-c", f"{environ} {script}") == 0
-            deadline = time.monotonic() + LATEST
-            while any(each.served <= n + 10 for each, n in zip(clients, before, strict=True)):
-                assert time.monotonic() < deadline, "the clients come back"
-                time.sleep(0.01)
+            numbers = list(zip(clients, before, strict=True))
+            wait_for(
+                lambda: all(each.served > n + 10 for each, n in numbers),  # noqa: B023
+                LATEST,
+                "the clients come back",
+            )
     finally:
         for each in clients:
             each.done.set()
