@@ -125,7 +125,7 @@ def test_the_time_is_that_of_the_answer(serve: Callable[..., App]) -> None:
     app = serve("--access-log")
     assert ask(app, "/slow") == 200
     (found,) = requests(app, 1)
-    assert 300 <= found["ms"] < 700
+    assert 299 <= found["ms"] < 700  # a loop may wake a timer a moment early
     app.stop()
 
 

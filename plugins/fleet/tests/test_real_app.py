@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -28,11 +27,15 @@ pytestmark = [pytest.mark.usefixtures("kubeconfig"), pytest.mark.timeout(120)]
 APP = """
 import asyncio
 
+released = asyncio.Event()
+
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
     if scope["path"] == "/slow":
-        await asyncio.sleep(1.5)
+        await released.wait()
+    if scope["path"] == "/release":
+        released.set()
     await send({"type": "http.response.start", "status": 200,
                 "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -102,17 +105,22 @@ def test_status_is_that_of_the_app(app: Running, capsys: pytest.CaptureFixture[s
 
 def test_work_in_flight_has_its_name(app: Running, capsys: pytest.CaptureFixture[str]) -> None:
     """With the line at which it stands."""
-    url = f"http://127.0.0.1:{app.port}/slow"
-    thread = threading.Thread(target=lambda: urllib.request.urlopen(url, timeout=LATEST).close())
-    thread.start()
-    shown = ""
-    deadline = time.monotonic() + LATEST
-    while "GET /slow" not in shown and time.monotonic() < deadline and thread.is_alive():
+
+    def ask(path: str) -> None:
+        urllib.request.urlopen(f"http://127.0.0.1:{app.port}{path}", timeout=2 * LATEST).close()
+
+    def shown() -> bool:
         assert fleet("inflight", "orders-1", "--stacks") == 0
-        shown = capsys.readouterr().out
-    thread.join(LATEST)
-    assert "GET /slow" in shown
-    assert "shop.py:" in shown
+        out = capsys.readouterr().out
+        return "GET /slow" in out and "shop.py:" in out
+
+    thread = threading.Thread(target=ask, args=("/slow",))
+    thread.start()
+    try:
+        wait_for(shown, LATEST, "the request in flight")
+    finally:
+        ask("/release")
+        thread.join(LATEST)
 
 
 def test_a_limit_that_the_app_refuses(app: Running, capsys: pytest.CaptureFixture[str]) -> None:
